@@ -1,0 +1,1 @@
+"""leadnurture: nurture programs as files, moved as sets, explained row by row."""

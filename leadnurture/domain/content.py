@@ -1,0 +1,47 @@
+"""A piece of content: a thing worth sending, with a variant for each track that uses it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from leadnurture.domain.timing import Duration
+from leadnurture.domain.vocabulary import SESSION_KINDS, ContentKind, Track
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One date of a webinar or an event."""
+
+    name: str
+    starts: datetime | None
+    """Local time of the company's zone, naive; None when the session is cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file of `config/content/`. Live: a change holds for everyone from the next mail on."""
+
+    name: str
+    kind: ContentKind
+    title: tuple[tuple[str, str], ...]
+    """(locale, title), the default locale first."""
+    topics: tuple[str, ...] = ()
+    sessions: tuple[Session, ...] = ()
+    length: Duration | None = None
+    seats: int | None = None
+    link: str | None = None
+    published: date | None = None
+    until: date | None = None
+    cost: float | None = None
+    tracks: tuple[Track, ...] = ()
+    """The tracks for which a template lies in `templates/email/<name>/`."""
+    file: str = ""
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether it takes place at dates, instead of lying on the shelf."""
+        return self.kind in SESSION_KINDS
+
+    @property
+    def default_title(self) -> str:
+        """The title in the company's first locale."""
+        return self.title[0][1] if self.title else self.name

@@ -1,0 +1,188 @@
+"""Opens SQLite or PostgreSQL so that the same code is right on both: transactions, the writer lock, retries, staging.
+
+One idea to hold: every write is a short transaction begun by `Database.write()`. On SQLite it waits its turn at a lock
+that is fair across processes; on PostgreSQL it is READ COMMITTED, so that a statement sees what was committed before it.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from leadnurture.errors import DatabaseUnavailableError, SettingError, StorageFullError
+from leadnurture.store.instants import Instant, to_micros
+from leadnurture.store.work import create_work_tables
+
+Result = TypeVar("Result")
+ATTEMPTS: Final = 8
+# Serialisation failure and deadlock: the transaction did nothing and may simply be run again.
+RETRIED: Final = frozenset({"40001", "40P01"})
+BUSY_MILLISECONDS: Final = 30_000
+
+
+class Database:
+    """A database of ours. `read` and `write` give connections; `run` repeats a function that lost a race."""
+
+    def __init__(self, engine: Engine, lock_folder: Path | None) -> None:
+        self.engine = engine
+        self._turn = None if lock_folder is None else _Turn(lock_folder)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is SQLite, not PostgreSQL."""
+        return self.engine.dialect.name == "sqlite"
+
+    @property
+    def url(self) -> URL:
+        """Where it lies; renders without its password."""
+        return self.engine.url
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that only reads. It never turns into a writer, so it never waits for one."""
+        with _translated(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execute(text("SET TRANSACTION READ ONLY"))
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One short write transaction, committed at the end, rolled back by an exception."""
+        with _translated(), self._turn or contextlib.nullcontext(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            create_work_tables(connection)
+            with connection.begin() if not connection.in_transaction() else contextlib.nullcontext():
+                yield connection
+            connection.commit()
+
+    def run(self, work: Callable[[Connection], Result]) -> Result:
+        """The result of `work` in a write transaction, repeated when PostgreSQL chose it as the victim of a race."""
+        for attempt in range(ATTEMPTS):
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if attempt + 1 == ATTEMPTS or getattr(error.orig, "sqlstate", None) not in RETRIED:
+                    raise
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads the contestants, guards no secret
+        raise AssertionError
+
+    def dispose(self) -> None:
+        """Closes every connection."""
+        self.engine.dispose()
+
+
+class _Turn:
+    """A writer lock that is fair across processes and threads: whoever waits at the turnstile is next.
+
+    Two files, since a single lock lets a busy writer take it again before the one that waits has woken.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._paths = (folder / "turnstile.lock", folder / "writer.lock")
+        self._held: list[int] = []
+
+    def __enter__(self) -> None:
+        turnstile, writer = (os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for path in self._paths)
+        try:
+            fcntl.flock(turnstile, fcntl.LOCK_EX)
+            fcntl.flock(writer, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(writer)
+            raise
+        finally:
+            os.close(turnstile)
+        self._held.append(writer)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._held.pop())
+
+
+def open_database(url: str) -> Database:
+    """A database by its URL: `sqlite:///path` or `postgresql+psycopg://…`; connects lazily, creates no schema."""
+    parsed = make_url(url)
+    if parsed.drivername in {"postgres", "postgresql"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed)
+    if parsed.drivername == "postgresql+psycopg":
+        return Database(create_engine(parsed, isolation_level="READ COMMITTED", pool_size=20, max_overflow=40), None)
+    msg = f"LEADNURTURE_DATABASE_URL names {parsed.drivername}; use sqlite:///path or postgresql://user@host/name."
+    raise SettingError(msg)
+
+
+def _open_sqlite(url: URL) -> Database:
+    if not url.database or url.database == ":memory:":
+        msg = "LEADNURTURE_DATABASE_URL names no file; use sqlite:///path, since several processes share the database."
+        raise SettingError(msg)
+    path = Path(url.database)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=20, max_overflow=40)
+    event.listen(engine, "connect", _prepare_sqlite)
+    return Database(engine, path.with_name(path.name + ".locks"))
+
+
+def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:  # noqa: ANN401 - a DBAPI connection
+    connection.isolation_level = None  # the driver begins no transactions of its own
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_MILLISECONDS}",
+        "temp_store=MEMORY",
+        "cache_size=-32000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turns what a person can mend into one of our errors."""
+    try:
+        yield
+    except OperationalError as error:
+        said = str(error.orig)
+        if "disk is full" in said or "No space left" in said:
+            raise StorageFullError from error
+        if "unable to open database" in said or "connection" in said.lower():
+            msg = f"The database does not answer ({said.splitlines()[0]}); start it or correct LEADNURTURE_DATABASE_URL."
+            raise DatabaseUnavailableError(msg) from error
+        raise
+
+
+def stage(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Fills a work table with rows by one statement, whatever their number.
+
+    One JSON document instead of a row at a time: `executemany` gives the interpreter lock away per row and waits for it.
+    The keys of the first row name the columns; instants may be datetimes or microseconds.
+    """
+    if not rows:
+        return
+    columns = [table.c[name] for name in rows[0]]
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    if connection.dialect.name == "sqlite":
+        picked = ", ".join(f"value ->> '{column.name}'" for column in columns)
+        source = f"SELECT {picked} FROM json_each(:rows)"  # noqa: S608 - names of our own columns
+    else:
+        typed = ", ".join(f'"{column.name}" {column.type.compile(connection.dialect)}' for column in columns)
+        source = f"SELECT {names} FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS staged({typed})"  # noqa: S608 - as above
+    document = json.dumps([{name: _plain(column.type, row[name]) for name, column in zip(row, columns, strict=True)} for row in rows])
+    connection.execute(text(f"INSERT INTO {table.name} ({names}) {source}"), {"rows": document})  # noqa: S608 - as above
+
+
+def _plain(kind: object, value: object) -> object:
+    return to_micros(value) if isinstance(kind, Instant) and hasattr(value, "tzinfo") else value  # type: ignore[arg-type] # a datetime has it

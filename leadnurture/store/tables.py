@@ -1,0 +1,670 @@
+"""Every table of the product. Rows are facts: no behaviour, no relationship navigation; joins are written where they happen.
+
+The schema itself comes from the migrations; a test compares both. Instants are UTC microseconds (`instants.py`),
+dates are day numbers, and nothing has a server default: time and values are arguments.
+This module must not use `from __future__ import annotations`: SQLModel reads the annotations.
+It is over 500 lines because it is one list that is read as one.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from leadnurture.store.instants import Instant, MachineInstant
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMING)
+# Ids stand in tokens and in history: SQLite must not hand out the id of a deleted row again.
+KEPT_IDS: Final = {"sqlite_autoincrement": True}
+ID: Final = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Row(SQLModel):
+    """What all tables share: one metadata with named constraints."""
+
+    metadata: ClassVar[MetaData] = metadata
+
+
+def instant(*, nullable: bool = True) -> Any:  # noqa: ANN401 - what SQLModel's Field returns
+    """A column of product time."""
+    return Field(default=None, sa_type=Instant, nullable=nullable)
+
+
+def machine_instant() -> Any:  # noqa: ANN401 - what SQLModel's Field returns
+    """A column of machine time."""
+    return Field(default=None, sa_type=MachineInstant, nullable=True)
+
+
+def row_id() -> Any:  # noqa: ANN401 - what SQLModel's Field returns
+    """A generated primary key."""
+    return Field(default=None, sa_column=Column("id", ID, primary_key=True, autoincrement=True))
+
+
+def reference(target: str, *, nullable: bool = False, index: bool = False) -> Any:  # noqa: ANN401 - what SQLModel's Field returns
+    """A foreign key to another table's id."""
+    return Field(default=None, sa_column=Column(ID, ForeignKey(target), nullable=nullable, index=index))
+
+
+def part_of_key(target: str) -> Any:  # noqa: ANN401 - what SQLModel's Field returns
+    """A foreign key that is the primary key, or the first part of it."""
+    return Field(default=None, sa_column=Column(ID, ForeignKey(target), primary_key=True))
+
+
+def long_text(*, nullable: bool = False) -> Any:  # noqa: ANN401 - what SQLModel's Field returns
+    """Text without a length: sources, JSON, notes."""
+    return Field(default=None if nullable else "", sa_type=Text, nullable=nullable)
+
+
+# --- who -----------------------------------------------------------------------------------------------------------
+
+
+class Account(Row, table=True):
+    """The company a lead belongs to."""
+
+    __tablename__ = "account"
+    __table_args__ = (
+        Index("ix_account_look", "look_at", sqlite_where=text("look_at IS NOT NULL"), postgresql_where=text("look_at IS NOT NULL")),
+        KEPT_IDS,
+    )
+    id: int | None = row_id()
+    name: str
+    name_key: str = Field(unique=True)
+    """Case-folded name without legal form; accounts match by domain, then by this."""
+    domain: str | None = Field(default=None, unique=True)
+    owner: str | None = None
+    """The id of a person of the company (an account manager)."""
+    look_at: datetime | None = instant()
+    created_at: datetime = instant(nullable=False)
+
+
+class AccountFact(Row, table=True):
+    """One fact of an account. Numbers, flags (0/1) and dates (day numbers) lie in `number`."""
+
+    __tablename__ = "account_fact"
+    account_id: int = part_of_key("account.id")
+    name: str = Field(primary_key=True)
+    text: str | None = None
+    number: float | None = None
+
+
+class Product(Row, table=True):
+    """A product that an account owns."""
+
+    __tablename__ = "product"
+    account_id: int = part_of_key("account.id")
+    name: str = Field(primary_key=True)
+
+
+class Lead(Row, table=True):
+    """A person we nurture. The row is the lock of everything about him: whoever writes about leads locks them first, by id."""
+
+    __tablename__ = "lead"
+    __table_args__ = (
+        Index("ix_lead_look", "track", "look_at", sqlite_where=text("look_at IS NOT NULL"), postgresql_where=text("look_at IS NOT NULL")),
+        {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
+    )
+    id: int | None = row_id()
+    email: str
+    """As it is mailed."""
+    email_key: str = Field(unique=True)
+    """Case-folded, for matching."""
+    first_name: str = ""
+    last_name: str = ""
+    account_id: int | None = reference("account.id", nullable=True, index=True)
+    track: str
+    stage: str
+    stage_since: datetime = instant(nullable=False)
+    country: str = ""
+    language: str = ""
+    role: str = ""
+    source: str = ""
+    zone: str
+    """Always a valid zone: the given one, else the company's."""
+    zone_given: str = ""
+    luck: int
+    """Uniform below 2³¹, drawn once; splits derive from it."""
+    fit: int = 0
+    engagement: int = 0
+    score: int = 0
+    """The three are as of the last look; whoever reads them skips leads whose look is due."""
+    hold_until: datetime | None = instant()
+    look_at: datetime | None = instant()
+    crm_id: str | None = Field(default=None, unique=True)
+    created_at: datetime = instant(nullable=False)
+
+
+class LeadFact(Row, table=True):
+    """One declared fact of a lead; see `AccountFact`."""
+
+    __tablename__ = "lead_fact"
+    lead_id: int = part_of_key("lead.id")
+    name: str = Field(primary_key=True)
+    text: str | None = None
+    number: float | None = None
+
+
+class LeadTag(Row, table=True):
+    """A tag of a lead."""
+
+    __tablename__ = "lead_tag"
+    lead_id: int = part_of_key("lead.id")
+    tag: str = Field(primary_key=True)
+
+
+class Interest(Row, table=True):
+    """A topic that a reaction (or an import) showed interest in; lives as long as engagement points do."""
+
+    __tablename__ = "interest"
+    __table_args__ = (UniqueConstraint("lead_id", "topic", "subject"),)
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id")
+    topic: str
+    subject: str
+    """The content that showed it, or the source of an import."""
+    reaction_id: int | None = reference("reaction.id", nullable=True)
+    begins_at: datetime = instant(nullable=False)
+    ends_at: datetime | None = instant()
+
+
+class Consent(Row, table=True):
+    """That a lead may be mailed for a purpose, with its proof; a withdrawn one keeps its row."""
+
+    __tablename__ = "consent"
+    lead_id: int = part_of_key("lead.id")
+    purpose: str = Field(primary_key=True)
+    given_at: datetime = instant(nullable=False)
+    withdrawn_at: datetime | None = instant()
+    source: str = ""
+    wording: str = long_text()
+
+
+class Suppression(Row, table=True):
+    """Never mail this address."""
+
+    __tablename__ = "suppression"
+    email_key: str = Field(primary_key=True)
+    reason: str
+    """unsubscribed, bounced, complained, imported."""
+    at: datetime = instant(nullable=False)
+
+
+# --- what apply stored -----------------------------------------------------------------------------------------------
+
+
+class ProjectVersion(Row, table=True):
+    """All definitions as of one `apply`, as JSON. The engine reads the newest, never YAML."""
+
+    __tablename__ = "project_version"
+    id: int | None = row_id()
+    body: str = long_text()
+    applied_at: datetime = instant(nullable=False)
+
+
+class Program(Row, table=True):
+    """A program and its wave lease: one wave per program at a time, whoever runs it."""
+
+    __tablename__ = "program"
+    name: str = Field(primary_key=True)
+    track: str
+    title: str = ""
+    priority: int = 0
+    is_live: bool = True
+    """False once its file is gone."""
+    wave: int = 0
+    """Number of the last wave."""
+    lease_owner: str | None = None
+    lease_until: datetime | None = machine_instant()
+
+
+class ProgramVersion(Row, table=True):
+    """One applied version of a program, with its source; enrollments are pinned to one."""
+
+    __tablename__ = "program_version"
+    __table_args__ = (UniqueConstraint("program", "number"),)
+    id: int | None = row_id()
+    program: str = Field(sa_column=Column(String, ForeignKey("program.name"), nullable=False))
+    number: int
+    source: str = long_text()
+    body: str = long_text()
+    """The parsed program as JSON."""
+    is_current: bool
+    applied_at: datetime = instant(nullable=False)
+
+
+class ProgramStep(Row, table=True):
+    """The steps of every version that is current or holds leads, in the order of the file; the clock probes due work by them."""
+
+    __tablename__ = "program_step"
+    version_id: int = part_of_key("program_version.id")
+    name: str = Field(primary_key=True)
+    program: str = Field(index=True)
+    position: int
+
+
+class Content(Row, table=True):
+    """A thing worth sending, live."""
+
+    __tablename__ = "content"
+    name: str = Field(primary_key=True)
+    kind: str
+    title: str
+    link: str | None = None
+    seats: int | None = None
+    published_day: int
+    """As written, else the day it was first applied."""
+    until_at: datetime | None = instant()
+    is_live: bool = True
+
+
+class ContentTopic(Row, table=True):
+    """A topic of a content."""
+
+    __tablename__ = "content_topic"
+    content: str = Field(sa_column=Column(String, ForeignKey("content.name"), primary_key=True))
+    topic: str = Field(primary_key=True)
+
+
+class ContentTrack(Row, table=True):
+    """A track that has a template for a content; `hash` names its current compiled template."""
+
+    __tablename__ = "content_track"
+    content: str = Field(sa_column=Column(String, ForeignKey("content.name"), primary_key=True))
+    track: str = Field(primary_key=True)
+    hash: str
+
+
+class ContentSession(Row, table=True):
+    """One date of a webinar or event."""
+
+    __tablename__ = "content_session"
+    content: str = Field(sa_column=Column(String, ForeignKey("content.name"), primary_key=True))
+    name: str = Field(primary_key=True)
+    starts_at: datetime | None = instant()
+    """None when cancelled."""
+    sequence: int = 0
+    """Counts its changes, for calendar invites."""
+    closed_at: datetime | None = instant()
+    """When its attendance list was closed."""
+
+
+class Source(Row, table=True):
+    """A compiled template by the hash of its text: what was sent can be shown again exactly."""
+
+    __tablename__ = "source"
+    hash: str = Field(primary_key=True)
+    path: str
+    subject: str = long_text()
+    html: str = long_text()
+    text: str = long_text()
+
+
+class CalendarDay(Row, table=True):
+    """One local day of one zone: when it begins, when work opens and closes, and its number among the business days.
+
+    The local minute m of the day is the instant `begins_at + m minutes`, less `shift` from the minute `shift_from` on:
+    a day on which the clock is changed has a shift of an hour, all others of nothing.
+    """
+
+    __tablename__ = "calendar_day"
+    __table_args__ = (
+        Index("ix_calendar_day_begins", "zone", "begins_at"),
+        Index("ix_calendar_day_closes", "zone", "closes_at", sqlite_where=text("closes_at IS NOT NULL"), postgresql_where=text("closes_at IS NOT NULL")),
+        Index("ix_calendar_day_business", "zone", "business_number", "day"),
+    )
+    zone: str = Field(primary_key=True)
+    day: int = Field(primary_key=True)
+    begins_at: datetime = instant(nullable=False)
+    ends_at: datetime = instant(nullable=False)
+    opens_at: datetime | None = instant()
+    """Working hours; null on weekends and holidays."""
+    closes_at: datetime | None = instant()
+    weekday: int
+    """0 is Monday."""
+    business_number: int
+    """How many business days there are up to and with this day."""
+    shift_from: int = 0
+    """Minute of the local day."""
+    shift: int = Field(default=0, sa_type=BigInteger)
+    """Microseconds."""
+
+
+# --- where leads stand -----------------------------------------------------------------------------------------------
+
+
+class Enrollment(Row, table=True):
+    """One lead in one program version. `due_at` is its next look, `deadline_at` the end of its wait."""
+
+    __tablename__ = "enrollment"
+    __table_args__ = (
+        Index("uq_enrollment_live", "lead_id", "program", unique=True,
+              sqlite_where=text("status IN ('active','paused')"), postgresql_where=text("status IN ('active','paused')")),
+        Index("ix_enrollment_due", "program", "step", "due_at",
+              sqlite_where=text("status = 'active'"), postgresql_where=text("status = 'active'")),
+        Index("ix_enrollment_lead", "lead_id", "program"),
+        {"postgresql_with": {"fillfactor": 85}},
+    )  # fmt: skip
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id")
+    program: str = Field(sa_column=Column(String, ForeignKey("program.name"), nullable=False))
+    version_id: int = reference("program_version.id")
+    status: str
+    step: str
+    visit: int = 1
+    arrived_at: datetime = instant(nullable=False)
+    seen_reaction_id: int = Field(default=0, sa_type=BigInteger)
+    """The lead's newest reaction when he came to the step: moments count from the next one on."""
+    acted: bool = False
+    """Whether the step has done what it does; false on arrival."""
+    trouble: str | None = None
+    """Why the step could not do what it says; leads to `otherwise`."""
+    why: str | None = None
+    """The trouble by which he left the step before; readable in conditions."""
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
+    """The mail that bare reactions are about: this step's, else that of the step before."""
+    content: str | None = None
+    """What that mail was about."""
+    session_content: str | None = None
+    session: str | None = None
+    """The content and session that bare standing reactions are about."""
+    deadline_at: datetime | None = instant()
+    due_at: datetime | None = instant()
+    wave: int = 0
+    """The wave in which he came to the step: he comes to one at most once a wave."""
+    started_at: datetime = instant(nullable=False)
+    ended_at: datetime | None = instant()
+    goal_at: datetime | None = instant()
+    paused_at: datetime | None = instant()
+    pause: str | None = None
+    """handoff or agreement; null when not paused."""
+
+
+class Transition(Row, table=True):
+    """An enrollment's move, with its reason."""
+
+    __tablename__ = "transition"
+    __table_args__ = (Index("ix_transition_enrollment", "enrollment_id", "to_step"), Index("ix_transition_lead", "lead_id"))
+    id: int | None = row_id()
+    enrollment_id: int = reference("enrollment.id")
+    lead_id: int = reference("lead.id")
+    at: datetime = instant(nullable=False)
+    from_step: str | None = None
+    to_step: str | None = None
+    """None when the enrollment ended or only its status changed."""
+    visit: int = 0
+    status: str
+    """Of the enrollment, after the move."""
+    rule: str
+    """Which rule fired, as the program writes it: `on registered`, `then`, `otherwise late`, `exit tag("competitor")`."""
+    saw: str | None = None
+    """The values that it saw: `engagement 32, fit 45`."""
+    reaction_id: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Message(Row, table=True):
+    """One mail to one lead from one step of one visit."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        UniqueConstraint("enrollment_id", "step", "visit"),
+        Index("ix_message_planned", "send_at", sqlite_where=text("status = 'planned'"), postgresql_where=text("status = 'planned'")),
+        Index("ix_message_sending", "lease_until", sqlite_where=text("status = 'sending'"), postgresql_where=text("status = 'sending'")),
+        Index("ix_message_lead", "lead_id", "content"),
+        {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
+    )
+    id: int | None = row_id()
+    enrollment_id: int = reference("enrollment.id")
+    lead_id: int = reference("lead.id")
+    program: str
+    step: str
+    visit: int
+    track: str
+    content: str
+    session: str | None = None
+    variant: str | None = None
+    priority: int = 0
+    needs_consent: bool = True
+    status: str
+    planned_at: datetime = instant(nullable=False)
+    """The nominal date of the sending: `after` counts from it."""
+    send_at: datetime = instant(nullable=False)
+    """When it may leave: moved by working hours, holidays, pace and holds."""
+    late_at: datetime | None = instant()
+    """When its window closes; a claim after it is late."""
+    late: str
+    """`skip`, `within` or `next window`: what then becomes of it."""
+    wait_until: datetime | None = instant()
+    """The deadline that its sending starts; null without `after`."""
+    lease_owner: str | None = None
+    lease_until: datetime | None = machine_instant()
+    attempt: int = 0
+    attempt_at: datetime | None = instant()
+    sent_at: datetime | None = instant()
+    settled_at: datetime | None = instant()
+    provider_id: str | None = None
+    template: str | None = None
+    """Hash of the compiled template, frozen at the claim."""
+    facts: str | None = long_text(nullable=True)
+    """JSON of what it was rendered from, frozen at the claim."""
+    trouble: str | None = long_text(nullable=True)
+    """What the provider or the claim said, for people."""
+
+
+class Reaction(Row, table=True):
+    """Something a lead did, normalised. Ids of one lead rise in the order of recording, since his row is locked meanwhile."""
+
+    __tablename__ = "reaction"
+    __table_args__ = (
+        UniqueConstraint("key"),
+        UniqueConstraint("natural_key"),
+        Index("ix_reaction_lead", "lead_id", "kind", "id"),
+        Index("ix_reaction_message", "message_id"),
+        KEPT_IDS,
+    )
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id")
+    kind: str
+    content: str | None = None
+    session: str | None = None
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
+    argument: str | None = None
+    """The path of a visit, the answer of a form or of feedback."""
+    at: datetime = instant(nullable=False)
+    """When it happened, by the clock of whoever told us; steers nothing."""
+    recorded_at: datetime = instant(nullable=False)
+    counts_at: datetime = instant(nullable=False)
+    """When it begins to steer: a click after its settle time, all others at once."""
+    source: str
+    """sendgrid, web, api, import, person …"""
+    key: str
+    """The teller's own id of it."""
+    natural_key: str
+    """Who, what, about what and when: equal when the same thing is told under a new id."""
+
+
+class Standing(Row, table=True):
+    """What holds now between a lead and a session (or a content without one: session is empty)."""
+
+    __tablename__ = "standing"
+    lead_id: int = part_of_key("lead.id")
+    content: str = Field(primary_key=True)
+    session: str = Field(primary_key=True)
+    kind: str
+    reaction_id: int = Field(sa_type=BigInteger)
+
+
+class Point(Row, table=True):
+    """Engagement points with their origin and their life. Engagement is the sum of the living rows."""
+
+    __tablename__ = "point"
+    __table_args__ = (UniqueConstraint("lead_id", "track", "rule", "subject"), KEPT_IDS)
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id")
+    track: str
+    rule: str
+    subject: str
+    """The content, for visits the day: a rule counts once per subject."""
+    points: int
+    reaction_id: int | None = Field(default=None, sa_type=BigInteger)
+    agreement: str
+    begins_at: datetime = instant(nullable=False)
+    ends_at: datetime | None = instant()
+
+
+class StageChange(Row, table=True):
+    """A lead's move from stage to stage, with its reason."""
+
+    __tablename__ = "stage_change"
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id", index=True)
+    track: str
+    from_stage: str
+    to_stage: str
+    at: datetime = instant(nullable=False)
+    rule: str
+    saw: str | None = None
+    agreement: str
+
+
+class AlmostQualified(Row, table=True):
+    """A lead over the threshold of whom a needed fact is missing; nurture goes on until it arrives."""
+
+    __tablename__ = "almost_qualified"
+    lead_id: int = part_of_key("lead.id")
+    missing: str
+    """Names of the missing facts, comma-separated."""
+    since_at: datetime = instant(nullable=False)
+
+
+# --- what goes to sales ----------------------------------------------------------------------------------------------
+
+
+class Handoff(Row, table=True):
+    """The offer of a lead to sales; at most one is open per lead."""
+
+    __tablename__ = "handoff"
+    __table_args__ = (
+        Index("uq_handoff_open", "lead_id", unique=True, sqlite_where=text("status = 'open'"), postgresql_where=text("status = 'open'")),
+        Index("ix_handoff_lead", "lead_id"),
+        KEPT_IDS,
+    )
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id")
+    track: str
+    status: str
+    opened_at: datetime = instant(nullable=False)
+    reason: str
+    """The threshold as it was crossed, or the text of the program's handoff step."""
+    wanted: str | None = None
+    """The person or role that the program asked for."""
+    agreement: str
+    fit: int
+    engagement: int
+    score: int
+    stage_before: str
+    assigned_to: str | None = None
+    due_at: datetime | None = instant()
+    """Until when sales owes an answer."""
+    remind_at: datetime | None = instant()
+    decided_at: datetime | None = instant()
+    decided_by: str | None = None
+    return_reason: str | None = None
+    note: str | None = long_text(nullable=True)
+
+
+class Notice(Row, table=True):
+    """A mail to one of our people; decided once, sent at least once."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        UniqueConstraint("handoff_id", "kind"),
+        Index("ix_notice_planned", "planned_at", sqlite_where=text("status = 'planned'"), postgresql_where=text("status = 'planned'")),
+        CheckConstraint("kind IN ('handoff','reminder','escalation')", name="kind"),
+    )
+    id: int | None = row_id()
+    handoff_id: int = reference("handoff.id")
+    kind: str
+    person: str
+    status: str
+    """planned, sent, failed."""
+    planned_at: datetime = instant(nullable=False)
+    sent_at: datetime | None = instant()
+    attempts: int = 0
+    retry_at: datetime | None = machine_instant()
+    trouble: str | None = long_text(nullable=True)
+
+
+class Deal(Row, table=True):
+    """What came of it in the end."""
+
+    __tablename__ = "deal"
+    __table_args__ = (UniqueConstraint("key"),)
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id", index=True)
+    account_id: int | None = reference("account.id", nullable=True)
+    status: str
+    """won or lost."""
+    value: float | None = None
+    at: datetime = instant(nullable=False)
+    key: str
+
+
+# --- what comes in, and what runs --------------------------------------------------------------------------------------
+
+
+class ProviderEvent(Row, table=True):
+    """An item as a provider told it, kept whether or not we understand it."""
+
+    __tablename__ = "provider_event"
+    __table_args__ = (UniqueConstraint("provider", "key"), KEPT_IDS)
+    id: int | None = row_id()
+    provider: str
+    key: str
+    kind: str
+    """The provider's own word."""
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
+    body: str = long_text()
+    received_at: datetime = instant(nullable=False)
+    outcome: str
+    """recorded, duplicate, unknown kind, not ours."""
+
+
+class Wave(Row, table=True):
+    """One pass over all that was due in a program."""
+
+    __tablename__ = "wave"
+    program: str = Field(sa_column=Column(String, ForeignKey("program.name"), primary_key=True))
+    number: int = Field(primary_key=True)
+    started_at: datetime = instant(nullable=False)
+    due: int = 0
+    moved: int = 0
+    planned: int = 0
+    seconds: float | None = None
+    """Of the machine; null while it runs."""
+
+
+class Clock(Row, table=True):
+    """The stepping clock of demo and tests: where the row exists, doors read it instead of the machine's clock."""
+
+    __tablename__ = "clock"
+    id: int = Field(default=1, primary_key=True, sa_type=Integer)
+    now_at: datetime = instant(nullable=False)
+
+
+class Audit(Row, table=True):
+    """Who did what, through which door."""
+
+    __tablename__ = "audit"
+    id: int | None = row_id()
+    at: datetime = instant(nullable=False)
+    actor: str
+    act: str
+    subject: str
+    detail: str | None = long_text(nullable=True)
