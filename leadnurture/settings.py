@@ -1,0 +1,175 @@
+"""The settings of one installation: environment, `.env` of the project, files of secrets, generated secrets.
+
+One idea to hold: whatever is wrong is one `SettingError` that names the setting and says what to do, in time.
+Every setting is described in docs/settings.md; a test compares both.
+"""
+
+import difflib
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+
+from leadnurture.errors import SettingError
+
+PREFIX: Final = "LEADNURTURE_"
+DATA_FOLDER: Final = ".leadnurture"
+# Read by the tests and by the container, never by the product.
+FOREIGN: Final = (f"{PREFIX}TEST_", f"{PREFIX}SECRETS_DIR")
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """What a machine decides; what the company decides stands in `config/leadnurture.yaml`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    project: Path
+    """The project's folder; given by `--project`, not by the environment."""
+    database_url: str = ""
+    """Empty means SQLite in the data folder."""
+    url: str = ""
+    """The address of the links in mails. Empty: this machine for `local`, else the company's url."""
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    prefect_port: Port = 4200
+    prefect_url: str = ""
+    """The API of a Prefect server elsewhere. Empty means our own on this machine."""
+    prefect_retention_days: int = Field(default=30, ge=1)
+    provider: Literal["local", "sendgrid"] = "local"
+    sendgrid_key: SecretStr | None = None
+    sendgrid_url: str = "https://api.sendgrid.com"
+    sendgrid_webhook_key: str | None = None
+    """The public key with which SendGrid's event webhook is verified."""
+    mail_parallel: int = Field(default=32, ge=1, le=256)
+    settle_seconds: int = Field(default=120, ge=0)
+    """How long a click rests before it steers, so that a scanner's is found out."""
+    secret: SecretStr = SecretStr("")
+    """Signs the links. Generated in the data folder."""
+    api_key: SecretStr = SecretStr("")
+    """The bearer key of the API. Generated in the data folder."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+
+    @property
+    def data(self) -> Path:
+        """The data folder: database, outbox, Prefect's home, secrets."""
+        return self.project / DATA_FOLDER
+
+    @property
+    def outbox(self) -> Path:
+        """Where the local provider puts its mails."""
+        return self.data / "outbox"
+
+    @property
+    def local_url(self) -> str:
+        """Where this machine's web server answers."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def prefect_api(self) -> str:
+        """The API of the Prefect server that the flows report to."""
+        return self.prefect_url or f"http://127.0.0.1:{self.prefect_port}/api"
+
+    @field_validator("url", "sendgrid_url", "prefect_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("must be an address like https://news.example.com")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _has_its_keys(self) -> "Settings":
+        if self.provider == "sendgrid" and not (self.sendgrid_key and self.sendgrid_key.get_secret_value()):
+            raise ValueError(
+                f"{PREFIX}SENDGRID_KEY is missing: set it to an API key that may send mail, "
+                f"or set {PREFIX}PROVIDER=local to write mails into the outbox."
+            )
+        if self.port == self.prefect_port:
+            raise ValueError(
+                f"{PREFIX}PORT and {PREFIX}PREFECT_PORT are both {self.port}; give each its own."
+            )
+        return self
+
+
+def load_settings(root: Path, **overrides: object) -> Settings:
+    """The settings of the project at `root`. Writes only the data folder with its two generated secrets."""
+    root = root.resolve()
+    _refuse_unknown([*os.environ, *_names_in(root / ".env")])
+    try:
+        settings = Settings(
+            _env_file=root / ".env",
+            _secrets_dir=_secrets_folder(),
+            **{"project": root, **overrides},  # type: ignore[arg-type] # checked by pydantic
+        )
+    except ValidationError as error:
+        raise SettingError(_sentence(error)) from error
+    return settings.model_copy(update=_generated(settings))
+
+
+def _generated(settings: Settings) -> dict[str, object]:
+    found: dict[str, object] = {}
+    if not settings.database_url:
+        found["database_url"] = f"sqlite:///{settings.data / 'leadnurture.db'}"
+    for name in ("secret", "api_key"):
+        if not getattr(settings, name).get_secret_value():
+            found[name] = SecretStr(_kept_secret(settings.data / name))
+    return found
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret in a file; a new one where there is none. Two processes that start at once agree on one."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        if not path.exists():
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(32) + "\n")
+            _publish(draft, path)
+        return path.read_text().strip()
+    except OSError as error:
+        raise SettingError(f"{path} cannot be used ({error.strerror}); make the folder writable.") from error
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Gives a complete file its name unless another process was first."""
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _secrets_folder() -> Path | None:
+    folder = Path(os.environ.get(f"{PREFIX}SECRETS_DIR", "/run/secrets"))
+    return folder if folder.is_dir() else None
+
+
+def _names_in(env_file: Path) -> list[str]:
+    if not env_file.is_file():
+        return []
+    return [name.upper() for name in DotEnvSettingsSource(Settings, env_file=env_file).env_vars]
+
+
+def _refuse_unknown(names: Sequence[str]) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields if name != "project"}
+    for name in sorted(names):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(FOREIGN):
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else "see docs/settings.md."
+            raise SettingError(f"{name} is no setting; {hint}")
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    said = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return said
+    return f"{PREFIX}{str(first['loc'][0]).upper()}: {said[0].lower()}{said[1:]}; see docs/settings.md."
