@@ -39,6 +39,7 @@ check: setup  ## check style, types, imports, dependencies and the sample compan
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/python -m pip check
 	$(BIN)/leadnurture check
 
 bench: setup  ## print the benchmark table
@@ -52,6 +53,6 @@ lock: setup  ## write requirements.lock from pyproject.toml: make lock ARGS=--up
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --group dev --output-file requirements.lock $(ARGS) pyproject.toml
 
-clean:  ## remove .venv, caches and what a run has left
-	rm -rf .venv .leadnurture .coverage htmlcov build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean:  ## remove .venv and caches; the data in .leadnurture stay
+	rm -rf .venv .coverage htmlcov build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis test-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
