@@ -21,7 +21,8 @@ from typing import ClassVar, TypedDict
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
-OWN_SERVER = "LEADNURTURE_TEST_DATABASE_URL"
+# Read before any test hides the settings.
+_GIVEN_SERVER = os.environ.get("LEADNURTURE_TEST_DATABASE_URL")
 
 _DEBIAN = Path("/usr/lib/postgresql")
 
@@ -92,9 +93,8 @@ def postgres() -> Iterator[Server]:
 
     Raises PostgresMissingError where there is nothing to start.
     """
-    url = os.environ.get(OWN_SERVER)
-    if url:
-        yield Server(url)
+    if _GIVEN_SERVER:
+        yield Server(_GIVEN_SERVER)
     else:
         with _own_server() as port:
             yield Server(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
