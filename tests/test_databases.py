@@ -1,7 +1,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
@@ -32,11 +31,3 @@ def test_a_copy_does_not_touch_its_template(sqlite_url: str, sqlite_template: Pa
     with create_engine(sqlite_url, poolclass=NullPool).begin() as connection:
         connection.execute(text("CREATE TABLE scratch (id INTEGER)"))
     assert "scratch" not in tables(databases.sqlite_url(sqlite_template))
-
-
-def test_text_is_sorted_as_a_company_s_server_sorts_it(postgres_server: databases.Server) -> None:
-    with create_engine(postgres_server.url, poolclass=NullPool).connect() as connection:
-        provider = connection.execute(text("SELECT datlocprovider FROM pg_database LIMIT 1")).scalar()
-        if provider != "i":
-            pytest.skip("this server has no ICU")
-        assert connection.execute(text("SELECT 'a' < 'B'")).scalar()
