@@ -1,0 +1,19 @@
+"""YAML files → the frozen values of the domain, or the complete list of their problems. Hides every trap of YAML and templates."""
+
+from leadnurture.definitions.check import Checked, check_project
+from leadnurture.definitions.conditions import parse_condition
+from leadnurture.definitions.problems import Problem
+from leadnurture.definitions.schemas import write_schemas
+from leadnurture.definitions.stored import dump_definitions, dump_program, load_definitions, load_program
+
+__all__ = [
+    "Checked",
+    "Problem",
+    "check_project",
+    "dump_definitions",
+    "dump_program",
+    "load_definitions",
+    "load_program",
+    "parse_condition",
+    "write_schemas",
+]

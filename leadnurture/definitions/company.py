@@ -1,0 +1,182 @@
+"""`config/leadnurture.yaml` → `domain.company`: the sender, its calendar, its people, and the facts that it declares.
+
+The names that it declares come first, in `declared`, since its own condition and all other files speak of them.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, cast
+
+from leadnurture.definitions import conditions, files, times
+from leadnurture.definitions.names import NAME, NAME_RULE, ROLES
+from leadnurture.definitions.nodes import Items, Map, Scalar
+from leadnurture.definitions.problems import Mistake, unknown
+from leadnurture.definitions.reading import Fields, known, parsed, text_of
+from leadnurture.domain.company import Company, Person, WorkingHours
+from leadnurture.domain.condition import Condition
+from leadnurture.domain.vocabulary import BUILT_IN_FACTS, FACT_KINDS
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from leadnurture.definitions.names import Names
+    from leadnurture.definitions.nodes import Entry, Node
+    from leadnurture.definitions.problems import Report
+    from leadnurture.domain.vocabulary import FactKind
+
+FILE: Final = "config/leadnurture.yaml"
+FACT: Final = re.compile(r"(account\.)?[a-z][a-z0-9_]*")
+ADDRESS: Final = re.compile(r"[^@\s<>\"]+@[^@\s<>\".]+(\.[^@\s<>\".]+)+")
+LOCALE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
+RESERVED: Final = frozenset({
+    *conditions.FIGURES, *conditions.WORDS, *conditions.HAVING, *conditions.REACTION_KINDS,
+    "days_until", "account", "within", "untag", "account.open_handoff", "account.engaged",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a company's file declares for all others."""
+
+    facts: dict[str, FactKind] = field(default_factory=dict)
+    topics: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
+    roles: frozenset[str] = ROLES
+
+
+def declared(node: Node | None, report: Report) -> Declared:
+    """The names that the file declares; reports what is wrong about them."""
+    if not isinstance(node, Map):
+        return Declared()
+    fields = Fields(node, files.Company, report)
+    people = fields.entries("people")
+    return Declared(
+        facts=dict(_fact(entry, report) for entry in fields.entries("facts")),
+        topics=frozenset(_topic(scalar, report) for scalar in fields.scalars("topics")),
+        people=frozenset(entry.key.text for entry in people),
+        roles=ROLES | {role for entry in people if (role := _role(entry.value))},
+    )
+
+
+def read_company(node: Node | None, names: Names, report: Report) -> Company:
+    """The company; a value that is not readable is reported and stands as an empty one."""
+    fields = Fields(node, files.Company, report)
+    sender = Fields(fields.node("sender"), files.Sender, report)
+    return Company(
+        name=fields.text("name"),
+        postal_address=fields.text("postal address"),
+        sender_name=sender.text("name"),
+        sender_address=sender.parsed("address", _address, ""),
+        url=fields.parsed("url", address_of_page, "").rstrip("/"),
+        zone=fields.parsed("zone", times.zone, ""),
+        client=fields.condition("client", names, conditions.FACTS) or Condition("", conditions.NOTHING),
+        hours=fields.parsed("hours", times.hours, WorkingHours()),
+        holidays=fields.parsed("holidays", holidays, None),
+        locales=_locales(fields, report),
+        topics=tuple(scalar.text for scalar in fields.scalars("topics")),
+        facts=tuple((name, names.facts[name]) for name in names.facts if name in names.declared),
+        people=tuple(_person(entry, names, report) for entry in fields.entries("people")),
+    )
+
+
+def holidays(text: str) -> str:
+    """`DE-HE`, unchanged, if the package of that name knows it. Imports only the list of countries and that one country."""
+    from holidays.registry import COUNTRIES  # noqa: PLC0415  # only where a company has holidays
+
+    country, _, subdivision = text.partition("-")
+    modules = {codes[1]: (module, codes[0]) for module, codes in COUNTRIES.items()}
+    if country not in modules:
+        raise Mistake(unknown("country of holidays", country, modules, "write its two letters, as in DE-HE or AT"))
+    module, name = modules[country]
+    calendar = getattr(__import__(f"holidays.countries.{module}", fromlist=[name]), name)
+    if subdivision and subdivision not in calendar.subdivisions:
+        raise Mistake(unknown(f"state of {country}", subdivision, calendar.subdivisions))
+    return text
+
+
+def address_of_page(text: str) -> str:
+    """An http or https address, unchanged."""
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+        raise Mistake(f'"{text}" is not an address of a page; it begins with https://')
+    return text
+
+
+def _address(text: str) -> str:
+    if not ADDRESS.fullmatch(text):
+        raise Mistake(f'"{text}" is not an e-mail address; write it as in news@example.com')
+    return text
+
+
+def _fact(entry: Entry, report: Report) -> tuple[str, FactKind]:
+    name = entry.key.text
+    if not FACT.fullmatch(name) or any(keyword.iskeyword(part) for part in name.split(".")):
+        report.error(entry.key.place, f'"{name}" cannot be the name of a fact; write small letters, digits and _, as in account.contract_ends_on')
+    elif name in RESERVED - set(BUILT_IN_FACTS):
+        report.error(entry.key.place, f'"{name}" is a word of the language; choose another name for the fact')
+    return name, _kind(entry, report)
+
+
+def _kind(entry: Entry, report: Report) -> FactKind:
+    kind = text_of(entry.value, f'"{entry.key.text}"', report)
+    built_in = BUILT_IN_FACTS.get(entry.key.text)
+    if kind is not None and kind not in FACT_KINDS:
+        report.unknown(entry.value.place, "kind of fact", kind, FACT_KINDS)
+    elif kind and built_in and kind != built_in:
+        report.error(entry.value.place, f'"{entry.key.text}" is known of everybody and is a {built_in}; leave it out or write {built_in}')
+    return cast("FactKind", kind) if kind in FACT_KINDS else "text"
+
+
+def _topic(scalar: Scalar, report: Report) -> str:
+    if not NAME.fullmatch(scalar.text):
+        report.error(scalar.place, f'"{scalar.text}" cannot be the name of a topic; write {NAME_RULE}')
+    return scalar.text
+
+
+def _role(node: Node) -> str | None:
+    role = node.get("role") if isinstance(node, Map) else None
+    return role.text if isinstance(role, Scalar) else None
+
+
+def _locales(fields: Fields, report: Report) -> tuple[str, ...]:
+    scalars = fields.scalars("locales")
+    for scalar in scalars:
+        if not LOCALE.fullmatch(scalar.text):
+            report.error(scalar.place, f'"{scalar.text}" is not a language; write its letters, as in en or de-CH')
+    if len(scalars) > 1:
+        report.error(scalars[1].place, "more than one locale is not available yet; leave only the first")
+    return tuple(scalar.text for scalar in scalars) or ("en",)
+
+
+def _person(entry: Entry, names: Names, report: Report) -> Person:
+    fields = Fields(entry.value, files.Person, report, entry.key.place)
+    name = entry.key.text
+    if not NAME.fullmatch(name):
+        report.error(entry.key.place, f'"{name}" cannot be the short name of a person; write {NAME_RULE}')
+    elif name in names.roles:
+        report.error(entry.key.place, f'"{name}" is a role; choose another short name for the person')
+    return Person(
+        id=name,
+        name=fields.text("name"),
+        email=fields.parsed("email", _address, ""),
+        role=fields.text("role"),
+        zone=fields.parsed("zone", times.zone, None),
+        away=_away(fields, report),
+        deputy=_deputy(fields, name, names, report),
+    )
+
+
+def _away(fields: Fields, report: Report) -> tuple[tuple[date, date], ...]:
+    node = fields.node("away")
+    parts = node.items if isinstance(node, Items) else (node,) if node else ()
+    spans = (parsed(part, "away", times.days, report, None) for part in parts)
+    return tuple(span for span in spans if span)
+
+
+def _deputy(fields: Fields, name: str, names: Names, report: Report) -> str | None:
+    found = known(fields.scalars("deputy"), names.people, "person", report)
+    if found and found[0] == name:
+        report.error(fields.at("deputy"), f"{name} cannot be the deputy of {name}; name somebody else")
+    return found[0] if found else None
