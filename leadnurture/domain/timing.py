@@ -40,7 +40,7 @@ class StepAnchor:
     """The session that a webinar's step sent about, else the planned date of that step's mail."""
 
     step: str
-    type: Literal["step"] = "step"
+    type: Literal["step_anchor"] = "step_anchor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class FactAnchor:
     """A date that is known of the lead or of its account (`budget_on`, `account.contract_ends_on`)."""
 
     fact: str
-    type: Literal["fact"] = "fact"
+    type: Literal["fact_anchor"] = "fact_anchor"
 
 
 Anchor = StepAnchor | FactAnchor
