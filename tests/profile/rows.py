@@ -1,0 +1,93 @@
+"""Rows for tests: the sample company applied, and leads whose past is written by hand."""
+
+import functools
+import itertools
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection, insert
+
+from leadnurture import engine
+from leadnurture.definitions import check_project
+from leadnurture.domain.definitions import Definitions
+from leadnurture.store import Database
+from leadnurture.store.tables import metadata
+
+ROOT = Path(__file__).parents[2]
+# A Monday, nine o'clock in Berlin and Vienna.
+NOW = datetime(2026, 12, 7, 8, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+_numbers = itertools.count(1)
+
+
+@functools.cache
+def sample_company() -> Definitions:
+    """The company of `config/`."""
+    definitions = check_project(ROOT, today=NOW.date()).definitions
+    assert definitions is not None
+    return definitions
+
+
+def apply(database: Database, definitions: Definitions | None = None) -> Definitions:
+    """Stores definitions, the sample company's unless others are given."""
+    definitions = definitions or sample_company()
+    engine.apply_definitions(database, definitions, (), NOW - 30 * DAY)
+    return definitions
+
+
+def add(connection: Connection, table: str, **values: object) -> int:
+    """A row; the result is its id where it has one."""
+    target = metadata.tables[table]
+    inserted = connection.execute(insert(target).values(values))
+    key = inserted.inserted_primary_key
+    return int(key[0]) if key is not None and "id" in target.c else 0
+
+
+def add_account(connection: Connection, name: str = "Fjellheim Kraft", **values: object) -> int:
+    """An account."""
+    defaults = {"name": name, "name_key": name.casefold(), "created_at": NOW - 90 * DAY}
+    return add(connection, "account", **{**defaults, **values})
+
+
+def add_lead(connection: Connection, name: str = "Ingrid Solheim", **values: object) -> int:
+    """A prospect in Berlin, never looked at."""
+    first, last = name.split()
+    email = str(values.pop("email", f"{first}.{last}@example.com".lower()))
+    defaults = {
+        "email": email, "email_key": email.casefold(), "first_name": first, "last_name": last,
+        "track": "prospects", "stage": "new", "stage_since": NOW - 30 * DAY, "country": "NO", "language": "en",
+        "role": "head", "source": "report", "zone": "Europe/Berlin", "zone_given": "", "luck": 1,
+        "fit": 0, "engagement": 0, "score": 0, "created_at": NOW - 30 * DAY,
+    }  # fmt: skip
+    return add(connection, "lead", **{**defaults, **values})
+
+
+def add_reaction(connection: Connection, lead_id: int, kind: str, at: datetime, **values: object) -> int:
+    """Something that the lead did."""
+    key = f"test-{next(_numbers)}"
+    defaults = {"at": at, "recorded_at": at, "counts_at": at, "source": "web", "key": key, "natural_key": key}
+    return add(connection, "reaction", lead_id=lead_id, kind=kind, **{**defaults, **values})
+
+
+def add_point(
+    connection: Connection, lead_id: int, points: int, reaction_id: int | None, **values: object
+) -> int:
+    """Engagement points, living for 90 days from a day before now."""
+    defaults = {
+        "track": "prospects", "rule": "attended", "subject": f"subject {next(_numbers)}", "agreement": "2026-12-01",
+        "begins_at": NOW - DAY, "ends_at": NOW + 89 * DAY,
+    }  # fmt: skip
+    return add(
+        connection, "point", lead_id=lead_id, points=points, reaction_id=reaction_id, **{**defaults, **values}
+    )
+
+
+def add_handoff(connection: Connection, lead_id: int, **values: object) -> int:
+    """An open handoff that nobody has yet."""
+    defaults = {
+        "track": "prospects", "status": "open", "opened_at": NOW, "reason": "fit >= 40 and engagement >= 30",
+        "agreement": "2026-12-01", "fit": 55, "engagement": 73, "score": 128, "stage_before": "qualified",
+    }  # fmt: skip
+    return add(connection, "handoff", lead_id=lead_id, **{**defaults, **values})
