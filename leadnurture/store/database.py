@@ -59,11 +59,13 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One short write transaction, committed at the end, rolled back by an exception."""
         with _translated(), self._turn or contextlib.nullcontext(), self.engine.connect() as connection:
+            if not connection.info.get("has_work_tables"):
+                create_work_tables(connection)
+                connection.commit()
+                connection.info["has_work_tables"] = True
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            create_work_tables(connection)
-            with connection.begin() if not connection.in_transaction() else contextlib.nullcontext():
-                yield connection
+            yield connection
             connection.commit()
 
     def run(self, work: Callable[[Connection], Result]) -> Result:

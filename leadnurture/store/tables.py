@@ -70,10 +70,7 @@ class Account(Row, table=True):
     """The company a lead belongs to."""
 
     __tablename__ = "account"
-    __table_args__ = (
-        Index("ix_account_look", "look_at", sqlite_where=text("look_at IS NOT NULL"), postgresql_where=text("look_at IS NOT NULL")),
-        KEPT_IDS,
-    )
+    __table_args__ = (KEPT_IDS,)
     id: int | None = row_id()
     name: str
     name_key: str = Field(unique=True)
@@ -81,7 +78,6 @@ class Account(Row, table=True):
     domain: str | None = Field(default=None, unique=True)
     owner: str | None = None
     """The id of a person of the company (an account manager)."""
-    look_at: datetime | None = instant()
     created_at: datetime = instant(nullable=False)
 
 
@@ -377,7 +373,7 @@ class Enrollment(Row, table=True):
     deadline_at: datetime | None = instant()
     due_at: datetime | None = instant()
     wave: int = 0
-    """The wave in which he came to the step: he comes to one at most once a wave."""
+    """The wave in which he last went backwards: he goes on in the next, so that he enters a step at most once a wave."""
     started_at: datetime = instant(nullable=False)
     ended_at: datetime | None = instant()
     goal_at: datetime | None = instant()
@@ -427,6 +423,8 @@ class Message(Row, table=True):
     visit: int
     track: str
     content: str
+    session_content: str | None = None
+    """The webinar or event that it is about: the content itself, or the one that its step is anchored on."""
     session: str | None = None
     variant: str | None = None
     priority: int = 0
@@ -493,6 +491,7 @@ class Standing(Row, table=True):
     """What holds now between a lead and a session (or a content without one: session is empty)."""
 
     __tablename__ = "standing"
+    __table_args__ = (Index("ix_standing_session", "content", "session", "kind"),)
     lead_id: int = part_of_key("lead.id")
     content: str = Field(primary_key=True)
     session: str = Field(primary_key=True)
@@ -553,6 +552,7 @@ class Handoff(Row, table=True):
     __table_args__ = (
         Index("uq_handoff_open", "lead_id", unique=True, sqlite_where=text("status = 'open'"), postgresql_where=text("status = 'open'")),
         Index("ix_handoff_lead", "lead_id"),
+        Index("ix_handoff_untold", "lead_id", sqlite_where=text("NOT is_told"), postgresql_where=text("NOT is_told")),
         KEPT_IDS,
     )
     id: int | None = row_id()
@@ -577,6 +577,8 @@ class Handoff(Row, table=True):
     decided_by: str | None = None
     return_reason: str | None = None
     note: str | None = long_text(nullable=True)
+    is_told: bool = False
+    """Whether the lead's colleagues were woken since it was opened or decided: their conditions may ask for it."""
 
 
 class Notice(Row, table=True):

@@ -5,7 +5,7 @@ They make a chunk cost the same statements whatever its size: candidates go in, 
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Integer, MetaData, String, Table, Text
 
 from leadnurture.store.instants import Instant
 
@@ -17,7 +17,118 @@ def _work_table(name: str, *columns: Column[object]) -> Table:
 
 
 def create_work_tables(connection: Connection) -> None:
-    """Creates them where this connection has none yet."""
-    if not connection.info.get("has_work_tables"):
-        work_metadata.create_all(connection, checkfirst=False)
-        connection.info["has_work_tables"] = True
+    """Creates them for this connection; its caller remembers that."""
+    work_metadata.create_all(connection, checkfirst=False)
+
+
+def empty(connection: Connection, *tables: Table) -> None:
+    """Takes every row out of work tables."""
+    for table in tables:
+        connection.execute(table.delete())
+
+
+work_calendar: Final = _work_table(
+    "work_calendar",
+    Column("zone", String), Column("day", Integer), Column("begins_at", Instant), Column("ends_at", Instant),
+    Column("opens_at", Instant), Column("closes_at", Instant), Column("weekday", Integer), Column("business_number", Integer),
+    Column("shift_from", Integer), Column("shift", BigInteger),
+)  # fmt: skip
+# A chunk of enrollments at one step.
+work_step: Final = _work_table(
+    "work_step",
+    Column("enrollment_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger), Column("zone", String),
+    Column("is_new", Boolean), Column("arm", Integer), Column("trouble", String), Column("message_id", BigInteger),
+    Column("content", String), Column("session_content", String), Column("session", String),
+    Column("planned_at", Instant), Column("send_at", Instant), Column("late_at", Instant), Column("deadline_at", Instant),
+    Column("settling_at", Instant), Column("anchor_at", Instant), Column("anchor_day", Integer), Column("is_beyond", Boolean),
+)  # fmt: skip
+# The windows of a step, one row a zone: without an anchor they depend on nothing else.
+work_window: Final = _work_table(
+    "work_window",
+    Column("zone", String, primary_key=True), Column("planned_at", Instant), Column("send_at", Instant), Column("late_at", Instant),
+    Column("deadline_at", Instant),
+)  # fmt: skip
+# What lies on the shelf for a step: sessions with seats, or content without sessions.
+work_shelf: Final = _work_table(
+    "work_shelf",
+    Column("content", String), Column("session", String), Column("starts_at", Instant), Column("published_day", Integer),
+)  # fmt: skip
+# A chunk of leads that changed.
+work_lead: Final = _work_table(
+    "work_lead",
+    Column("lead_id", BigInteger, primary_key=True, autoincrement=False), Column("zone", String), Column("is_switched", Boolean),
+)  # fmt: skip
+# Enrollments that end, by whatever rule.
+work_end: Final = _work_table(
+    "work_end",
+    Column("enrollment_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger), Column("status", String),
+    Column("rule", Text), Column("saw", Text),
+)  # fmt: skip
+# Leads that may be enrolled, and why.
+work_enroll: Final = _work_table(
+    "work_enroll",
+    Column("lead_id", BigInteger), Column("program", String), Column("version_id", BigInteger), Column("step", String),
+    Column("priority", Integer), Column("rank", Integer), Column("rule", Text), Column("saw", Text), Column("is_free", Boolean),
+)  # fmt: skip
+# Leads that are offered to sales, and why.
+work_handoff: Final = _work_table(
+    "work_handoff",
+    Column("lead_id", BigInteger, primary_key=True, autoincrement=False), Column("reason", Text), Column("wanted", String),
+)  # fmt: skip
+# Reactions as they came in.
+work_reaction: Final = _work_table(
+    "work_reaction",
+    Column("position", Integer), Column("lead_id", BigInteger), Column("message_id", BigInteger), Column("email_key", String),
+    Column("kind", String), Column("content", String), Column("session", String), Column("argument", Text),
+    Column("at", Instant), Column("counts_at", Instant), Column("source", String), Column("key", String), Column("natural_key", String),
+    Column("is_fresh", Boolean), Column("reaction_id", BigInteger),
+)  # fmt: skip
+# Outcomes of sendings.
+work_settle: Final = _work_table(
+    "work_settle",
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False), Column("status", String), Column("why", String),
+    Column("trouble", Text), Column("provider_id", String), Column("send_at", Instant),
+)  # fmt: skip
+# Leads as an import or the API brings them.
+work_import: Final = _work_table(
+    "work_import",
+    Column("position", Integer), Column("email", String), Column("email_key", String), Column("first_name", String), Column("last_name", String),
+    Column("account", String), Column("account_key", String), Column("domain", String), Column("country", String), Column("language", String),
+    Column("role", String), Column("source", String), Column("zone", String), Column("zone_given", String), Column("owner", String),
+    Column("luck", Integer), Column("crm_id", String), Column("lead_id", BigInteger), Column("account_id", BigInteger), Column("is_changed", Boolean),
+)  # fmt: skip
+# What is said of those leads: facts, tags, products, interests, consents; `kind` says which.
+work_said: Final = _work_table(
+    "work_said",
+    Column("email_key", String), Column("kind", String), Column("name", String), Column("text", Text), Column("number", Float),
+    Column("at", Instant), Column("lead_id", BigInteger), Column("account_id", BigInteger), Column("wording", Text),
+)  # fmt: skip
+# Messages that a worker reserved and now wants to claim.
+work_pick: Final = _work_table(
+    "work_pick", Column("message_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger),
+)  # fmt: skip
+# Everything that is due to the leads of those, with what the claim says of it.
+work_claim: Final = _work_table(
+    "work_claim",
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger), Column("zone", String),
+    Column("is_mine", Boolean), Column("verdict", String), Column("why", String), Column("trouble", Text), Column("template", String),
+    Column("mails", Integer), Column("paced_from", Instant), Column("planned_at", Instant), Column("send_at", Instant),
+    Column("late_at", Instant), Column("wait_until", Instant),
+)  # fmt: skip
+# The next window of a step, for mails that missed theirs.
+work_missed: Final = _work_table(
+    "work_missed",
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False), Column("weekday", Integer), Column("minute", Integer),
+    Column("counts_days", Boolean), Column("counts_hours", Boolean),
+)  # fmt: skip
+# What a mail is made of, as it is frozen at the claim.
+work_frozen: Final = _work_table(
+    "work_frozen",
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False), Column("template", String), Column("facts", Text),
+)  # fmt: skip
+# Items of a provider's webhook.
+work_event: Final = _work_table(
+    "work_event",
+    Column("position", Integer), Column("key", String), Column("natural_key", String), Column("kind", String), Column("message_id", BigInteger),
+    Column("body", Text), Column("outcome", String),
+)  # fmt: skip

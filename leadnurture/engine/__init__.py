@@ -1,0 +1,55 @@
+"""Moves sets of leads: records what they do, looks at who changed, runs waves, settles mails. Hides every rule and all SQL of it."""
+
+from leadnurture.engine.apply import Applied, CompiledTemplate, apply_definitions
+from leadnurture.engine.calendar import (
+    later_by,
+    local_day,
+    next_opening,
+    same_hour_next_working_day,
+    window_close,
+)
+from leadnurture.engine.current import current_definitions
+from leadnurture.engine.handoffs import Decided, decide_handoff
+from leadnurture.engine.leads import Imported, LeadInput, close_session, import_leads, leads_matching, set_deal
+from leadnurture.engine.look import Looked, look, next_look
+from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
+from leadnurture.engine.sending import Settled, settle_messages
+from leadnurture.engine.sql import lock_leads, wake_leads
+from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
+
+__all__ = [
+    "Applied",
+    "CompiledTemplate",
+    "Decided",
+    "Imported",
+    "LeadInput",
+    "Looked",
+    "NewReaction",
+    "Recorded",
+    "Settled",
+    "StepDone",
+    "WaveBegun",
+    "apply_definitions",
+    "begin_wave",
+    "close_session",
+    "current_definitions",
+    "decide_handoff",
+    "finish_wave",
+    "import_leads",
+    "later_by",
+    "leads_matching",
+    "local_day",
+    "lock_leads",
+    "look",
+    "next_due",
+    "next_look",
+    "next_opening",
+    "record_in",
+    "record_reactions",
+    "run_step",
+    "same_hour_next_working_day",
+    "set_deal",
+    "settle_messages",
+    "wake_leads",
+    "window_close",
+]

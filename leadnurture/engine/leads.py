@@ -1,0 +1,423 @@
+"""Leads come in and what is known of them changes: import, API and commands, all through the same sets.
+
+Nothing that is known is erased by silence: an empty cell leaves the value that is there.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+from zoneinfo import available_timezones
+
+from sqlalchemy import Connection, select
+
+from leadnurture.domain.condition import Condition, Value
+from leadnurture.engine.calendar import fill_calendar
+from leadnurture.engine.conditions import Scope, compile_condition
+from leadnurture.engine.current import current_definitions
+from leadnurture.engine.facts import stored_value
+from leadnurture.engine.freemail import FREE_MAIL
+from leadnurture.engine.moves import end_enrollments
+from leadnurture.engine.reactions import NewReaction, Recorded, record_in
+from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
+from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.store import Database, stage
+from leadnurture.store.tables import Lead
+from leadnurture.store.work import empty, work_end, work_import, work_said
+
+BATCH: Final = 5_000
+LEGAL_FORMS: Final = frozenset({"gmbh", "ag", "kg", "se", "ltd", "inc", "llc", "sa", "bv", "ab", "as", "oy", "plc", "co", "limited", "srl", "spa"})
+
+
+@dataclass(frozen=True, slots=True)
+class LeadInput:
+    """What somebody tells of a lead. Empty means not told."""
+
+    email: str
+    first_name: str = ""
+    last_name: str = ""
+    account: str = ""
+    """Name of the account; without one, the domain of a company's address names it."""
+    country: str = ""
+    language: str = ""
+    role: str = ""
+    zone: str = ""
+    source: str = ""
+    owner: str = ""
+    """Id or address of the person who owns the account."""
+    crm_id: str = ""
+    facts: Mapping[str, Value] = field(default_factory=dict)
+    """By full name, `account.` before those of the account."""
+    tags: Sequence[str] = ()
+    interests: Sequence[str] = ()
+    products: Sequence[str] = ()
+    consents: Sequence[tuple[str, datetime | None, str, str]] = ()
+    """(purpose, given at, source, wording)."""
+    withdrawn: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import came to; `lead_ids` in the order of the input."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    lead_ids: tuple[int, ...] = ()
+
+
+def import_leads(database: Database, leads: Sequence[LeadInput], now: datetime, source: str) -> Imported:
+    """Creates and updates leads and their accounts, by address without regard to case. Safe to repeat: the same leads once."""
+    total = Imported()
+    for start in range(0, len(leads), BATCH):
+        batch = leads[start : start + BATCH]
+        done = database.run(lambda connection, batch=batch: _import(connection, batch, now, source))
+        total = Imported(total.created + done.created, total.updated + done.updated, total.unchanged + done.unchanged, total.lead_ids + done.lead_ids)
+    return total
+
+
+def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, source: str) -> Imported:
+    definitions = current_definitions(connection)
+    company = definitions.company
+    merged: dict[str, dict[str, Any]] = {}
+    owners = {person.email.casefold(): person.id for person in company.people}
+    for lead in leads:  # the same person twice in a batch: the later row adds to the earlier
+        row = merged.setdefault(_key(lead.email), {})
+        row.update({name: value for name, value in _columns(lead, company.zone, owners).items() if value or name not in row})
+    empty(connection, work_import, work_said)
+    stage(connection, work_import, [{"position": place, **row} for place, row in enumerate(merged.values())])
+    stage(connection, work_said, list(_said(leads, now)))
+    _accounts(connection, now)
+    _lock_known(connection)
+    created = _insert_leads(connection, now)
+    _update_leads(connection)
+    _write_said(connection, now, source)
+    fill_calendar(connection, company, now)
+    run(
+        connection,
+        """
+        UPDATE lead SET look_at = :now
+         WHERE id IN (SELECT lead_id FROM work_import WHERE is_changed OR is_changed IS NULL)
+           AND (look_at IS NULL OR look_at > :now OR created_at = :now)""",
+        now=now,
+    )
+    ids = dict(connection.execute(sql("SELECT email_key, lead_id FROM work_import")).tuples().all())
+    touched = connection.execute(sql("SELECT count(*) FROM work_import WHERE is_changed")).scalar_one()
+    known = len(merged) - created
+    return Imported(created, touched, known - touched, tuple(ids[_key(lead.email)] for lead in leads))
+
+
+def _key(email: str) -> str:
+    return email.strip().casefold()
+
+
+def account_key(name: str) -> str:
+    """A company's name for matching: case and legal form do not count."""
+    words = "".join(character if character.isalnum() else " " for character in name.casefold()).split()
+    core = [word for word in words if word not in LEGAL_FORMS]
+    return " ".join(core or words)
+
+
+def _columns(lead: LeadInput, company_zone: str, owners: Mapping[str, str]) -> dict[str, Any]:
+    email = lead.email.strip()
+    domain = email.rpartition("@")[2].casefold()
+    owns_domain = "." in domain and domain not in FREE_MAIL
+    valid = lead.zone in available_timezones()
+    account = lead.account.strip() or (domain.split(".")[0].title() if owns_domain else "")
+    return {
+        "email": email,
+        "email_key": _key(email),
+        "first_name": lead.first_name.strip(),
+        "last_name": lead.last_name.strip(),
+        "account": account,
+        "account_key": account_key(account) if account else None,
+        "domain": domain if owns_domain else None,
+        "country": lead.country.strip(),
+        "language": lead.language.strip(),
+        "role": lead.role.strip().casefold(),
+        "source": lead.source.strip(),
+        "zone": lead.zone if valid else company_zone,
+        "zone_given": lead.zone,
+        "owner": owners.get(lead.owner.casefold(), lead.owner) or None,
+        "luck": random.getrandbits(31),
+        "crm_id": lead.crm_id or None,
+    }
+
+
+def _said(leads: Sequence[LeadInput], now: datetime) -> Iterator[dict[str, Any]]:
+    for lead in leads:
+        key = _key(lead.email)
+        for name, value in lead.facts.items():
+            text, number = stored_value(value, now.date())
+            yield _line(key, "account_fact" if name.startswith("account.") else "lead_fact", name.removeprefix("account."), text=text, number=number)
+        for kind, names in (("tag", lead.tags), ("product", lead.products), ("interest", lead.interests), ("withdrawn", lead.withdrawn)):
+            for name in names:
+                yield _line(key, kind, name)
+        for purpose, at, source, wording in lead.consents:
+            yield _line(key, "consent", purpose, text=source, at=at or now, wording=wording)
+
+
+def _line(key: str, kind: str, name: str, *, text: str | None = None, number: float | None = None, at: datetime | None = None, wording: str = "") -> dict[str, Any]:
+    return {"email_key": key, "kind": kind, "name": name, "text": text, "number": number, "at": at, "wording": wording}
+
+
+def _accounts(connection: Connection, now: datetime) -> None:
+    """Accounts match by domain, then by name; a new one takes both. Free-mail domains form no account."""
+    found = """
+        UPDATE work_import SET account_id = coalesce(
+            (SELECT a.id FROM account a WHERE a.domain = work_import.domain),
+            (SELECT a.id FROM account a WHERE a.name_key = work_import.account_key))"""
+    run(connection, found)
+    run(
+        connection,
+        """
+        INSERT INTO account (name, name_key, domain, owner, created_at)
+        SELECT min(account), account_key, min(domain), min(owner), :now
+          FROM work_import WHERE account_id IS NULL AND account_key IS NOT NULL
+         GROUP BY account_key ORDER BY account_key
+            ON CONFLICT DO NOTHING""",
+        now=now,
+    )
+    run(connection, found)
+    run(
+        connection,
+        """
+        UPDATE account SET owner = w.owner
+          FROM (SELECT account_id, min(owner) AS owner FROM work_import WHERE owner IS NOT NULL GROUP BY account_id) AS w
+         WHERE w.account_id = account.id AND (account.owner IS NULL OR account.owner <> w.owner)""",
+    )
+
+
+def _lock_known(connection: Connection) -> None:
+    """Locks the leads that are known, and the colleagues of the accounts of which something is said."""
+    leads = connection.execute(
+        sql("""
+            SELECT l.id FROM lead l JOIN work_import w ON w.email_key = l.email_key
+             UNION
+            SELECT l.id FROM lead l JOIN work_import w ON w.account_id = l.account_id
+             WHERE EXISTS (SELECT 1 FROM work_said s WHERE s.email_key = w.email_key AND s.kind IN ('account_fact', 'product'))""")
+    )
+    lock_leads(connection, list(leads.scalars()))
+
+
+def _insert_leads(connection: Connection, now: datetime) -> int:
+    created = run(
+        connection,
+        """
+        INSERT INTO lead (email, email_key, first_name, last_name, account_id, track, stage, stage_since, country, language, role, source,
+                          zone, zone_given, luck, fit, engagement, score, crm_id, look_at, created_at)
+        SELECT email, email_key, first_name, last_name, account_id, 'prospects', 'new', :now, country, language, role, source,
+               zone, zone_given, luck, 0, 0, 0, crm_id, :now, :now
+          FROM work_import w
+         WHERE NOT EXISTS (SELECT 1 FROM lead l WHERE l.email_key = w.email_key) ORDER BY position
+            ON CONFLICT DO NOTHING""",
+        now=now,
+    )
+    run(
+        connection,
+        """
+        UPDATE work_import SET lead_id = l.id, account_id = coalesce(work_import.account_id, l.account_id),
+               is_changed = CASE WHEN l.created_at = :now AND l.look_at = :now AND l.luck = work_import.luck THEN NULL ELSE FALSE END
+          FROM lead l WHERE l.email_key = work_import.email_key""",
+        now=now,
+    )
+    run(
+        connection,
+        "UPDATE work_said SET lead_id = w.lead_id, account_id = w.account_id FROM work_import w WHERE w.email_key = work_said.email_key",
+    )
+    return created
+
+
+def _update_leads(connection: Connection) -> None:
+    """Known leads take what is told anew; an invalid or missing zone leaves theirs."""
+    columns = ("first_name", "last_name", "country", "language", "role", "source")
+    differs = " OR ".join(f"(w.{name} <> '' AND w.{name} <> lead.{name})" for name in columns)
+    differs += " OR (w.zone_given = w.zone AND w.zone <> lead.zone) OR (w.account_id IS NOT NULL AND coalesce(lead.account_id, 0) <> w.account_id)"
+    differs += " OR (w.crm_id IS NOT NULL AND coalesce(lead.crm_id, '') <> w.crm_id)"
+    told = differs.replace("lead.", "l.")
+    run(
+        connection,
+        f"""
+        UPDATE work_import SET is_changed = TRUE
+         WHERE is_changed = FALSE AND EXISTS (SELECT 1 FROM lead l, work_import w
+                WHERE l.id = work_import.lead_id AND w.email_key = work_import.email_key AND ({told}))""",  # noqa: S608 - our own column names
+    )
+    takes = ", ".join(f"{name} = CASE WHEN w.{name} <> '' THEN w.{name} ELSE lead.{name} END" for name in columns)
+    run(
+        connection,
+        f"""
+        UPDATE lead SET {takes}, crm_id = coalesce(w.crm_id, lead.crm_id), account_id = coalesce(w.account_id, lead.account_id),
+               zone = CASE WHEN w.zone_given = w.zone THEN w.zone ELSE lead.zone END,
+               zone_given = CASE WHEN w.zone_given <> '' THEN w.zone_given ELSE lead.zone_given END
+          FROM work_import w WHERE w.lead_id = lead.id AND w.is_changed = TRUE""",  # noqa: S608 - as above
+    )
+
+
+def _write_said(connection: Connection, now: datetime, source: str) -> None:
+    """Facts, tags, products, interests and consents: each pair marks whose leads differ, then writes."""
+    for statement in SAID:
+        values: dict[str, Any] = {"now": now} if ":now" in statement else {}
+        if ":source" in statement:
+            values["source"] = source or "import"
+        run(connection, statement, **values)
+
+
+def _differs(kind: str, table: str, key: str, condition: str) -> str:
+    return f"""
+        UPDATE work_import SET is_changed = TRUE
+         WHERE is_changed = FALSE AND EXISTS (
+            SELECT 1 FROM work_said s WHERE s.email_key = work_import.email_key AND s.kind = '{kind}'
+               AND NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{key} = s.{key} AND {condition}))"""  # noqa: S608 - our own words
+
+
+_SAME_FACT: Final = "t.name = s.name AND coalesce(t.text, '') = coalesce(s.text, '') AND coalesce(t.number, -1e300) = coalesce(s.number, -1e300)"
+
+
+def _fact(table: str, key: str) -> str:
+    return f"""
+        INSERT INTO {table} ({key}, name, text, number)
+        SELECT {key}, name, max(text), max(number) FROM work_said
+         WHERE kind = '{table}' AND {key} IS NOT NULL GROUP BY {key}, name ORDER BY {key}, name
+            ON CONFLICT ({key}, name) DO UPDATE SET text = excluded.text, number = excluded.number"""  # noqa: S608 - as above
+
+
+_WAKE_COLLEAGUES: Final = """
+    UPDATE lead SET look_at = :now
+     WHERE account_id IN (SELECT s.account_id FROM work_said s JOIN work_import w ON w.email_key = s.email_key
+                           WHERE s.kind IN ('account_fact', 'product') AND (w.is_changed OR w.is_changed IS NULL))
+       AND (look_at IS NULL OR look_at > :now)"""
+
+SAID: Final = (
+    _differs("lead_fact", "lead_fact", "lead_id", _SAME_FACT),
+    _fact("lead_fact", "lead_id"),
+    _differs("account_fact", "account_fact", "account_id", _SAME_FACT),
+    _fact("account_fact", "account_id"),
+    _differs("tag", "lead_tag", "lead_id", "t.tag = s.name"),
+    "INSERT INTO lead_tag (lead_id, tag) SELECT DISTINCT lead_id, name FROM work_said WHERE kind = 'tag' ON CONFLICT DO NOTHING",
+    _differs("product", "product", "account_id", "t.name = s.name"),
+    """INSERT INTO product (account_id, name)
+       SELECT DISTINCT account_id, name FROM work_said WHERE kind = 'product' AND account_id IS NOT NULL ON CONFLICT DO NOTHING""",
+    _differs("interest", "interest", "lead_id", "t.topic = s.name"),
+    """INSERT INTO interest (lead_id, topic, subject, begins_at)
+       SELECT DISTINCT lead_id, name, :source, CAST(:now AS BIGINT) FROM work_said WHERE kind = 'interest' ON CONFLICT DO NOTHING""",
+    _differs("consent", "consent", "lead_id", "t.purpose = s.name AND (t.withdrawn_at IS NULL OR t.withdrawn_at >= s.at)"),
+    """INSERT INTO consent (lead_id, purpose, given_at, source, wording)
+       SELECT lead_id, name, min(at), coalesce(min(text), ''), coalesce(min(wording), '') FROM work_said
+        WHERE kind = 'consent' GROUP BY lead_id, name ORDER BY lead_id, name
+           ON CONFLICT (lead_id, purpose) DO UPDATE
+              SET given_at = excluded.given_at, source = excluded.source, wording = excluded.wording, withdrawn_at = NULL
+            WHERE consent.withdrawn_at IS NOT NULL AND consent.withdrawn_at < excluded.given_at""",
+    _differs("withdrawn", "consent", "lead_id", "t.purpose = s.name AND t.withdrawn_at IS NOT NULL"),
+    """UPDATE consent SET withdrawn_at = :now
+        WHERE withdrawn_at IS NULL AND EXISTS (SELECT 1 FROM work_said s
+               WHERE s.kind = 'withdrawn' AND s.lead_id = consent.lead_id AND s.name = consent.purpose)""",
+    _WAKE_COLLEAGUES,
+)
+
+
+def set_deal(database: Database, lead_id: int, status: Literal["won", "lost"], value: float | None, key: str, now: datetime) -> None:
+    """Records a deal, once per key. A won one makes the account a client, as far as the company's rule says so."""
+
+    def write(connection: Connection) -> None:
+        row = connection.execute(sql("SELECT account_id, email FROM lead WHERE id = :id"), {"id": lead_id}).first()
+        if row is None:
+            msg = f"There is no lead {lead_id}; search for it on /leads."
+            raise NotFoundError(msg)
+        account_id = row.account_id or _own_account(connection, lead_id, row.email, now)
+        colleagues = connection.execute(sql("SELECT id FROM lead WHERE account_id = :id OR id = :lead"), {"id": account_id, "lead": lead_id})
+        ids = lock_leads(connection, list(colleagues.scalars()))
+        fresh = run(
+            connection,
+            """
+            INSERT INTO deal (lead_id, account_id, status, value, at, key)
+            VALUES (:lead, :account, :status, :value, :now, :key) ON CONFLICT DO NOTHING""",
+            lead=lead_id, account=account_id, status=status, value=value, now=now, key=key,
+        )  # fmt: skip
+        if not fresh:
+            return
+        run(
+            connection,
+            """
+            INSERT INTO stage_change (lead_id, track, from_stage, to_stage, at, rule, agreement)
+            SELECT id, track, stage, :status, :now, :rule, '' FROM lead WHERE id = :lead AND stage <> :status""",
+            lead=lead_id, status=status, now=now, rule=f"deal {status}",
+        )  # fmt: skip
+        run(connection, "UPDATE lead SET stage = :status, stage_since = :now WHERE id = :lead", lead=lead_id, status=status, now=now)
+        if status == "won":
+            run(
+                connection,
+                """
+                INSERT INTO account_fact (account_id, name, number) VALUES (:account, 'deal_won', 1)
+                    ON CONFLICT (account_id, name) DO UPDATE SET number = 1""",
+                account=account_id,
+            )
+        _end_with_deal(connection, lead_id, status, now)
+        wake_leads(connection, ids, now)
+
+    database.run(write)
+
+
+def _own_account(connection: Connection, lead_id: int, email: str, now: datetime) -> int:
+    """An account for somebody who bought without a company's address."""
+    lock_leads(connection, [lead_id])
+    run(connection, "INSERT INTO account (name, name_key, created_at) VALUES (:name, :name, :now) ON CONFLICT DO NOTHING", name=email.casefold(), now=now)
+    account = connection.execute(sql("SELECT id FROM account WHERE name_key = :name"), {"name": email.casefold()}).scalar_one()
+    run(connection, "UPDATE lead SET account_id = :account WHERE id = :lead", account=account, lead=lead_id)
+    return int(account)
+
+
+def _end_with_deal(connection: Connection, lead_id: int, status: str, now: datetime) -> None:
+    empty(connection, work_end)
+    run(
+        connection,
+        """
+        INSERT INTO work_end (enrollment_id, lead_id, status, rule)
+        SELECT id, lead_id, CASE WHEN goal_at IS NULL THEN 'exited' ELSE 'reached' END, :rule
+          FROM enrollment WHERE lead_id = :lead AND status IN ('active', 'paused')""",
+        lead=lead_id,
+        rule=f"deal {status}",
+    )
+    end_enrollments(connection, now)
+
+
+def close_session(database: Database, content: str, session: str | None, attended: Sequence[str], now: datetime, source: str) -> Recorded:
+    """Closes an attendance list: who is on it attended, who had a seat and is not on it missed. Safe to repeat."""
+
+    def close(connection: Connection) -> Recorded:
+        known = connection.execute(
+            sql("SELECT name FROM content_session WHERE content = :content"), {"content": content}
+        ).scalars().all()
+        if (session or "") not in {*known, *([] if known else [""])}:
+            msg = f"{content} has no session {session!r}; choose one of: {', '.join(known) or 'none'}."
+            raise InvalidInputError(msg)
+        came = {_key(email) for email in attended}
+        seats = connection.execute(
+            sql("""
+                SELECT l.email_key FROM standing s JOIN lead l ON l.id = s.lead_id
+                 WHERE s.content = :content AND s.session = :session AND s.kind = 'registered' ORDER BY l.id"""),
+            {"content": content, "session": session or ""},
+        ).scalars()
+        told = [("attended", email) for email in sorted(came)] + [("missed", email) for email in seats if email not in came]
+        reactions = [
+            NewReaction(kind, f"{content}/{session or ''}/{email}/{kind}", source, email=email, content=content, session=session)  # type: ignore[arg-type] # two words of the vocabulary
+            for kind, email in told
+        ]
+        run(
+            connection,
+            "UPDATE content_session SET closed_at = coalesce(closed_at, :now) WHERE content = :content AND name = :session",
+            content=content,
+            session=session or "",
+            now=now,
+        )
+        return record_in(connection, reactions, now)
+
+    return database.run(close)
+
+
+def leads_matching(connection: Connection, condition: Condition, lead_ids: Sequence[int], now: datetime) -> set[int]:
+    """Which of these leads meet a condition of a head or an agreement."""
+    lead = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
+    rows = select(lead.c.id).where(lead.c.id.in_(list(lead_ids)), compile_condition(condition, Scope(lead=lead)))
+    return set(connection.execute(rows, {"now": now}).scalars())
+

@@ -1,0 +1,307 @@
+"""Records what leads did: once, in sets, whatever the order in which it is told.
+
+A reaction is a row; everything that follows from it (standing, points, interests, suppression, the status of its mail, the look
+at its lead) is written in the same transaction, under the lead's lock.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, String, case, cast, func, literal, null, select
+from sqlalchemy.dialects.sqlite import insert
+
+from leadnurture.domain.agreement import Agreement, EngagementRule
+from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.vocabulary import ENDING_KINDS, MESSAGE_ORDER, REACTION_KINDS, SILENT_KINDS, STANDING_KINDS, MessageStatus, ReactionKind
+from leadnurture.engine.calendar import local_day
+from leadnurture.engine.conditions import argument_matches
+from leadnurture.engine.current import current_definitions
+from leadnurture.engine.sending import PLACE_OF
+from leadnurture.engine.sql import lock_leads, run, sql
+from leadnurture.errors import InvalidInputError
+from leadnurture.store import Database, stage
+from leadnurture.store.tables import Lead, Point
+from leadnurture.store.work import empty, work_reaction
+
+SETTLE: Final = timedelta(seconds=120)
+"""How long a click waits before it steers: most scanners are known by then."""
+# What a reaction proves of its mail. An open or a click is no better proof than a delivery.
+PROOF: Final[dict[str, MessageStatus]] = {"delivered": "delivered", "opened": "delivered", "clicked": "delivered", "bounced": "bounced", "complained": "complained"}
+BATCH: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewReaction:
+    """Something a lead did, as somebody tells it. One of `lead_id`, `message_id`, `email` finds the lead."""
+
+    kind: ReactionKind
+    key: str
+    """The teller's own id; the same key is recorded once."""
+    source: str
+    at: datetime | None = None
+    lead_id: int | None = None
+    message_id: int | None = None
+    email: str | None = None
+    content: str | None = None
+    session: str | None = None
+    argument: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a batch; `unknown` are the positions of those whose lead was not found."""
+
+    recorded: int = 0
+    duplicates: int = 0
+    unknown: tuple[int, ...] = ()
+
+
+def record_reactions(database: Database, reactions: Sequence[NewReaction], now: datetime) -> Recorded:
+    """Records them, each once; what is answered is committed. Unknown kinds raise InvalidInputError before anything is written."""
+    total = Recorded()
+    for start in range(0, len(reactions), BATCH):
+        batch = reactions[start : start + BATCH]
+        done = database.run(lambda connection, batch=batch: record_in(connection, batch, now))
+        unknown = tuple(start + position for position in done.unknown)
+        total = Recorded(total.recorded + done.recorded, total.duplicates + done.duplicates, total.unknown + unknown)
+    return total
+
+
+def record_in(connection: Connection, reactions: Sequence[NewReaction], now: datetime, *, settle: timedelta = SETTLE) -> Recorded:
+    """The same inside of a transaction of the caller. A constant number of statements."""
+    if not reactions:
+        return Recorded()
+    _refuse_unknown_kinds(reactions)
+    definitions = current_definitions(connection)
+    empty(connection, work_reaction)
+    stage(connection, work_reaction, [_row(position, one, now, settle) for position, one in enumerate(reactions)])
+    _find_leads(connection)
+    leads = connection.execute(sql("SELECT DISTINCT lead_id FROM work_reaction WHERE lead_id IS NOT NULL ORDER BY lead_id"))
+    lock_leads(connection, list(leads.scalars()))
+    unknown = connection.execute(sql("SELECT position FROM work_reaction WHERE lead_id IS NULL ORDER BY position")).scalars().all()
+    fresh = _insert_fresh(connection, now)
+    if fresh:
+        _follow(connection, definitions, reactions, now)
+    return Recorded(fresh, len(reactions) - len(unknown) - fresh, tuple(unknown))
+
+
+def _refuse_unknown_kinds(reactions: Sequence[NewReaction]) -> None:
+    for reaction in reactions:
+        if reaction.kind not in REACTION_KINDS:
+            msg = f"There is no reaction {reaction.kind!r}; use one of {', '.join(REACTION_KINDS)}."
+            raise InvalidInputError(msg)
+
+
+def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta) -> dict[str, object]:
+    return {
+        "position": position,
+        "lead_id": reaction.lead_id,
+        "message_id": reaction.message_id,
+        "email_key": None if reaction.email is None else reaction.email.strip().casefold(),
+        "kind": reaction.kind,
+        "content": reaction.content,
+        "session": reaction.session,
+        "argument": reaction.argument,
+        "at": reaction.at or now,
+        "counts_at": now + settle if reaction.kind == "clicked" else now,
+        "source": reaction.source,
+        "key": f"{reaction.source}:{reaction.key}",
+        "natural_key": None,
+    }
+
+
+def _find_leads(connection: Connection) -> None:
+    """A message knows its lead and its content; an address finds its lead; the natural key then says who did what and when."""
+    run(
+        connection,
+        """
+        UPDATE work_reaction SET lead_id = m.lead_id, content = coalesce(work_reaction.content, m.content)
+          FROM message m WHERE m.id = work_reaction.message_id""",
+    )
+    run(
+        connection,
+        """
+        UPDATE work_reaction SET session = m.session
+          FROM message m
+         WHERE m.id = work_reaction.message_id AND work_reaction.session IS NULL AND m.session_content = work_reaction.content""",
+    )
+    run(
+        connection,
+        """
+        UPDATE work_reaction SET lead_id = (
+            SELECT l.id FROM lead l WHERE l.email_key = work_reaction.email_key OR l.id = work_reaction.lead_id
+             ORDER BY l.id LIMIT 1)
+         WHERE message_id IS NULL OR lead_id IS NULL""",
+    )
+    # Standing reactions are one per session, others one per second: the same thing told under a new id.
+    run(
+        connection,
+        """
+        UPDATE work_reaction SET natural_key =
+               kind || '|' || CAST(lead_id AS VARCHAR) || '|' || coalesce(CAST(message_id AS VARCHAR), '') || '|' || coalesce(content, '')
+               || '|' || coalesce(session, '') || '|' || coalesce(argument, '') || '|' || CAST(at / 1000000 AS VARCHAR)
+         WHERE lead_id IS NOT NULL""",
+    )
+
+
+def _insert_fresh(connection: Connection, now: datetime) -> int:
+    """Inserts what is not there yet and gives the fresh rows of `work_reaction` their ids.
+
+    Ids are handed out in the order of telling, and only rows above the newest id of before can be fresh.
+    """
+    newest = connection.execute(sql("SELECT coalesce(max(id), 0) FROM reaction")).scalar_one()
+    inserted = run(
+        connection,
+        """
+        INSERT INTO reaction (lead_id, kind, content, session, message_id, argument, at, recorded_at, counts_at, source, key, natural_key)
+        SELECT lead_id, kind, content, session, message_id, argument, at, :now, counts_at, source, key, natural_key
+          FROM work_reaction WHERE lead_id IS NOT NULL ORDER BY position
+            ON CONFLICT DO NOTHING""",
+        now=now,
+    )
+    if inserted:
+        run(
+            connection,
+            """
+            UPDATE work_reaction SET reaction_id = r.id
+              FROM reaction r WHERE r.key = work_reaction.key AND r.natural_key = work_reaction.natural_key AND r.id > :newest""",
+            newest=newest,
+        )
+    return inserted
+
+
+def _follow(connection: Connection, definitions: Definitions, reactions: Sequence[NewReaction], now: datetime) -> None:
+    """Everything that follows from the fresh rows of `work_reaction`."""
+    kinds = {reaction.kind for reaction in reactions}
+    if kinds & STANDING_KINDS:
+        _stand(connection)
+    for track in definitions.agreements:
+        for statement in _point_statements(track):
+            connection.execute(statement, {"now": now})
+    _show_interest(connection, definitions, now)
+    if kinds & set(PROOF):
+        _prove_mails(connection, now)
+    if kinds & ENDING_KINDS:
+        _suppress(connection, now)
+    silent = ", ".join(f"'{kind}'" for kind in sorted(SILENT_KINDS))
+    run(
+        connection,
+        f"""
+        UPDATE lead SET look_at = w.counts_at
+          FROM (SELECT lead_id, min(counts_at) AS counts_at FROM work_reaction
+                 WHERE reaction_id IS NOT NULL AND kind NOT IN ({silent}) GROUP BY lead_id) AS w
+         WHERE lead.id = w.lead_id AND (lead.look_at IS NULL OR lead.look_at > w.counts_at)""",  # noqa: S608 - our own words
+    )
+
+
+def _stand(connection: Connection) -> None:
+    """The newest told holds; who attended or missed is not made a mere registrant again by a late registration."""
+    kinds = ", ".join(f"'{kind}'" for kind in sorted(STANDING_KINDS))
+    run(
+        connection,
+        f"""
+        INSERT INTO standing (lead_id, content, session, kind, reaction_id)
+        SELECT lead_id, content, session, kind, reaction_id
+          FROM (SELECT lead_id, content, coalesce(session, '') AS session, kind, reaction_id,
+                       row_number() OVER (PARTITION BY lead_id, content, coalesce(session, '') ORDER BY reaction_id DESC) AS back
+                  FROM work_reaction WHERE reaction_id IS NOT NULL AND content IS NOT NULL AND kind IN ({kinds})) AS newest
+         WHERE back = 1
+            ON CONFLICT (lead_id, content, session) DO UPDATE SET kind = excluded.kind, reaction_id = excluded.reaction_id
+         WHERE NOT (excluded.kind = 'registered' AND standing.kind IN ('attended', 'missed'))""",  # noqa: S608 - our own words
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _point_statements(agreement: Agreement) -> tuple[Any, ...]:
+    """One insertion per rule: points begin to count when the reaction does, once per content, for visits once a day."""
+    return tuple(_point_statement(agreement, rule) for rule in agreement.engagement)
+
+
+def _point_statement(agreement: Agreement, rule: EngagementRule) -> Any:  # noqa: ANN401 - an Insert
+    w, lead, point = work_reaction, Lead.__table__, Point.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
+    reacted = rule.reacted
+    by_day = case(
+        (w.c.kind == "visited", func.coalesce(cast(local_day(lead.c.zone, w.c.counts_at), String), "")), else_=func.coalesce(w.c.content, "")
+    )
+    subject = func.coalesce(func.nullif(by_day, ""), func.coalesce(w.c.argument, ""))
+    lives = agreement.live.microseconds if agreement.live is not None and rule.points > 0 else None
+    wanted = [w.c.reaction_id.is_not(None), w.c.kind == reacted.kind, lead.c.track == agreement.track]
+    if reacted.about is not None:
+        wanted.append(w.c.content == reacted.about)
+    if reacted.argument is not None:
+        wanted.append(argument_matches(reacted, w))
+    rows = (
+        select(
+            w.c.lead_id, literal(agreement.track), literal(rule.text), subject, literal(rule.points), func.min(w.c.reaction_id),
+            literal(agreement.version.isoformat()), func.min(w.c.counts_at),
+            func.min(w.c.counts_at) + lives if lives is not None else null(),
+        )
+        .join_from(w, lead, lead.c.id == w.c.lead_id)
+        .where(*wanted)
+        .group_by(w.c.lead_id, subject)
+    )  # fmt: skip
+    columns = ["lead_id", "track", "rule", "subject", "points", "reaction_id", "agreement", "begins_at", "ends_at"]
+    return insert(point).from_select(columns, rows).on_conflict_do_nothing()
+
+
+def _show_interest(connection: Connection, definitions: Definitions, now: datetime) -> None:
+    """A reaction to a content makes its topics his interests, for as long as points live; declining shows none."""
+    lives = {agreement.track: agreement.live.microseconds if agreement.live else 0 for agreement in definitions.agreements}
+    run(
+        connection,
+        """
+        INSERT INTO interest (lead_id, topic, subject, reaction_id, begins_at, ends_at)
+        SELECT w.lead_id, t.topic, w.content, min(w.reaction_id), min(w.counts_at),
+               min(w.counts_at) + max(CASE l.track WHEN 'clients' THEN CAST(:clients AS BIGINT) ELSE CAST(:prospects AS BIGINT) END)
+          FROM work_reaction w JOIN content_topic t ON t.content = w.content JOIN lead l ON l.id = w.lead_id
+         WHERE w.reaction_id IS NOT NULL
+           AND w.kind IN ('clicked', 'replied', 'registered', 'attended', 'downloaded', 'submitted', 'visited')
+         GROUP BY w.lead_id, t.topic, w.content
+            ON CONFLICT (lead_id, topic, subject) DO UPDATE SET ends_at = excluded.ends_at
+         WHERE interest.ends_at < excluded.ends_at""",
+        clients=lives.get("clients", 0),
+        prospects=lives.get("prospects", 0),
+    )
+
+
+def _prove_mails(connection: Connection, now: datetime) -> None:
+    """A delivery, an open or a click proves that a mail arrived; forward only, and the wait of an unknown one has begun already."""
+    proof = " ".join(f"WHEN '{kind}' THEN {MESSAGE_ORDER.index(status)}" for kind, status in PROOF.items())
+    back = " ".join(f"WHEN {MESSAGE_ORDER.index(status)} THEN '{status}'" for status in dict.fromkeys(PROOF.values()))
+    kinds = ", ".join(f"'{kind}'" for kind in PROOF)
+    run(
+        connection,
+        f"""
+        UPDATE message SET status = CASE w.place {back} END, settled_at = :now
+          FROM (SELECT message_id, max(CASE kind {proof} END) AS place FROM work_reaction
+                 WHERE reaction_id IS NOT NULL AND message_id IS NOT NULL AND kind IN ({kinds}) GROUP BY message_id) AS w
+         WHERE message.id = w.message_id AND message.status NOT IN ('planned', 'failed', 'cancelled', 'sending')
+           AND w.place > {PLACE_OF.format("message.status")}""",  # noqa: S608 - our own words
+        now=now,
+    )
+
+
+def _suppress(connection: Connection, now: datetime) -> None:
+    """Unsubscribed, bounced and complained hold at once: the address is never mailed again, its queue is cancelled."""
+    kinds = ", ".join(f"'{kind}'" for kind in sorted(ENDING_KINDS))
+    gone = f"SELECT lead_id FROM work_reaction WHERE reaction_id IS NOT NULL AND kind IN ({kinds})"  # noqa: S608 - our own words
+    run(
+        connection,
+        f"""
+        INSERT INTO suppression (email_key, reason, at)
+        SELECT l.email_key, min(w.kind), :now
+          FROM work_reaction w JOIN lead l ON l.id = w.lead_id
+         WHERE w.reaction_id IS NOT NULL AND w.kind IN ({kinds}) GROUP BY l.email_key ORDER BY l.email_key
+            ON CONFLICT DO NOTHING""",  # noqa: S608 - as above
+        now=now,
+    )
+    run(
+        connection,
+        f"UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'suppressed' WHERE status = 'planned' AND lead_id IN ({gone})",  # noqa: S608 - as above
+        now=now,
+    )
+
+

@@ -1,0 +1,97 @@
+"""What became of a mail: its status moves forward, its enrollment begins to wait or takes its way out of trouble."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from leadnurture.domain.vocabulary import MESSAGE_ORDER, MessageStatus, Why
+from leadnurture.engine.sql import lock_leads, run, sql
+from leadnurture.store import stage
+from leadnurture.store.work import empty, work_settle
+
+# Statuses with their place in the order, for "only forward" in SQL; failed and cancelled end it from planned and sending.
+_PLACES: Final = " ".join(f"WHEN '{status}' THEN {place}" for place, status in enumerate(MESSAGE_ORDER))
+PLACE_OF: Final = f"CASE {{}} {_PLACES} ELSE 99 END"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One outcome. `planned` is for an attempt that was proved unsent, with `send_at` for when to try again."""
+
+    message_id: int
+    status: MessageStatus
+    why: Why | None = None
+    trouble: str | None = None
+    provider_id: str | None = None
+    send_at: datetime | None = None
+
+
+def settle_messages(connection: Connection, outcomes: Sequence[Settled], now: datetime) -> int:
+    """Writes outcomes: statuses only move forward, a sent or unknown mail starts its wait, a failed one its `otherwise`.
+
+    Eight statements, whatever the number. Safe to repeat and out of order. The result is the number of messages that changed.
+    """
+    if not outcomes:
+        return 0
+    latest = {outcome.message_id: outcome for outcome in sorted(outcomes, key=lambda one: _place(one.status))}
+    empty(connection, work_settle)
+    stage(connection, work_settle, [asdict(outcome) for outcome in latest.values()])
+    leads = connection.execute(sql("SELECT DISTINCT m.lead_id FROM message m JOIN work_settle w ON w.message_id = m.id ORDER BY 1"))
+    lock_leads(connection, list(leads.scalars()))
+    changed = run(
+        connection,
+        f"""
+        UPDATE message SET status = w.status, settled_at = :now, trouble = coalesce(w.trouble, message.trouble),
+               provider_id = coalesce(w.provider_id, message.provider_id),
+               lease_owner = NULL, lease_until = NULL,
+               send_at = coalesce(w.send_at, message.send_at),
+               sent_at = CASE WHEN w.status IN ('sent', 'deferred', 'delivered', 'bounced', 'complained', 'unknown')
+                              THEN coalesce(message.sent_at, message.attempt_at, :now) ELSE message.sent_at END
+          FROM work_settle w
+         WHERE w.message_id = message.id
+           AND (({PLACE_OF.format("w.status")} > {PLACE_OF.format("message.status")} AND w.status NOT IN ('failed', 'cancelled')
+                 AND message.status NOT IN ('failed', 'cancelled'))
+                OR (w.status IN ('failed', 'cancelled') AND message.status IN ('planned', 'sending', 'unknown'))
+                OR (w.status = 'planned' AND message.status = 'sending')
+                OR (w.status = 'planned' AND message.status = 'planned' AND w.send_at IS NOT NULL))""",  # noqa: S608 - our own words
+        now=now,
+    )
+    _begin_waits(connection, now)
+    _take_trouble(connection, now)
+    return changed
+
+
+def _place(status: MessageStatus) -> int:
+    return MESSAGE_ORDER.index(status) if status in MESSAGE_ORDER else 99
+
+
+def _begin_waits(connection: Connection, now: datetime) -> None:
+    """The silence of a step counts from its mail; a mail whose outcome is unknown may have arrived, so its wait begins too."""
+    run(
+        connection,
+        """
+        UPDATE enrollment SET deadline_at = coalesce(m.wait_until, :now), due_at = coalesce(m.wait_until, :now)
+          FROM work_settle w JOIN message m ON m.id = w.message_id
+         WHERE enrollment.id = m.enrollment_id AND enrollment.message_id = m.id
+           AND enrollment.step = m.step AND enrollment.visit = m.visit AND enrollment.acted
+           AND enrollment.deadline_at IS NULL AND enrollment.status IN ('active', 'paused')
+           AND m.status IN ('unknown', 'sent', 'deferred', 'delivered', 'bounced', 'complained')""",
+        now=now,
+    )
+
+
+def _take_trouble(connection: Connection, now: datetime) -> None:
+    run(
+        connection,
+        """
+        UPDATE enrollment SET trouble = coalesce(w.why, m.status), due_at = :now
+          FROM work_settle w JOIN message m ON m.id = w.message_id
+         WHERE enrollment.id = m.enrollment_id AND enrollment.message_id = m.id
+           AND enrollment.step = m.step AND enrollment.visit = m.visit AND enrollment.acted
+           AND enrollment.deadline_at IS NULL AND enrollment.status IN ('active', 'paused')
+           AND m.status IN ('failed', 'cancelled')""",
+        now=now,
+    )

@@ -1,0 +1,74 @@
+"""Statements written as SQL, with the two things that differ: how `now` is bound and how many rows they touched."""
+
+import functools
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, FromClause, TextClause, bindparam, exists, literal_column, select, text
+
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+from leadnurture.store.instants import Instant
+
+
+@functools.lru_cache(maxsize=512)
+def sql(statement: str) -> TextClause:
+    """A textual statement whose `:now` takes an aware instant. Cached, so that it is parsed once."""
+    clause = text(statement)
+    return clause.bindparams(bindparam("now", type_=Instant())) if ":now" in statement else clause
+
+
+def run(connection: Connection, statement: str, **values: Any) -> int:  # noqa: ANN401 - SQL parameters
+    """Executes it; the result is the number of rows that it touched."""
+    return connection.execute(sql(statement), values).rowcount
+
+
+class least(GenericFunction[Any]):  # noqa: N801 - a SQL function is named as in SQL
+    """The least of its arguments; SQLite calls it min. Coalesce the arguments: the two disagree about NULL."""
+
+    name = "least"
+    inherit_cache = True
+
+
+@compiles(least, "sqlite")
+def _least(element: least, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
+    return f"min({compiler.process(element.clauses, **options)})"
+
+
+def some(*criteria: ColumnElement[Any], of: Sequence[FromClause]) -> ColumnElement[bool]:
+    """Whether rows of these tables meet the criteria; every other table that they name belongs to the statement around it."""
+    return exists(select(literal_column("1")).select_from(*of).where(*criteria).correlate_except(*of))
+
+
+def one(
+    column: ColumnElement[Any], *criteria: ColumnElement[Any], of: Sequence[FromClause], order: Sequence[ColumnElement[Any]] = ()
+) -> ColumnElement[Any]:
+    """A value of these tables as a sub-select, the first in the given order; other tables belong to the statement around it."""
+    rows = select(column).select_from(*of).where(*criteria).correlate_except(*of)
+    return (rows.order_by(*order).limit(1) if order else rows).scalar_subquery()
+
+
+def lock_leads(connection: Connection, lead_ids: Sequence[int]) -> list[int]:
+    """Locks leads in the order of their ids until the transaction ends, and says which of them exist.
+
+    Whoever writes anything about a lead calls this first. On SQLite the writer lock has done it already.
+    """
+    if connection.dialect.name == "sqlite":
+        found = connection.execute(
+            sql("SELECT id FROM lead WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id"), {"ids": str(list(lead_ids))}
+        )
+    else:
+        found = connection.execute(
+            sql("SELECT id FROM lead WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"), {"ids": sorted(set(lead_ids))}
+        )
+    return list(found.scalars())
+
+
+def wake_leads(connection: Connection, lead_ids: Sequence[int], at: datetime) -> None:
+    """Makes a look at these leads due at an instant, unless an earlier one is. The caller holds their locks."""
+    chosen = "id IN (SELECT value FROM json_each(:ids))" if connection.dialect.name == "sqlite" else "id = ANY(:ids)"
+    ids: object = str(list(lead_ids)) if connection.dialect.name == "sqlite" else list(lead_ids)
+    run(connection, f"UPDATE lead SET look_at = :now WHERE {chosen} AND (look_at IS NULL OR look_at > :now)", ids=ids, now=at)  # noqa: S608 - no outside text

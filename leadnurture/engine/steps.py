@@ -1,0 +1,556 @@
+"""One step of one program version as a fixed list of statements over a chunk of enrollments.
+
+The order of a chunk: lock the leads (1), drop what is no longer due (2), do what the step does (3), judge (4), then write the
+moves. Locking and judging are two statements, since a row that was locked is read anew while its sub-selects are not.
+The statements are built once per version and step and run with `now`, `wave` and the chunk's size as parameters.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    literal_column,
+    not_,
+    null,
+    or_,
+    select,
+    true,
+    type_coerce,
+    update,
+)
+from sqlalchemy.sql import Executable
+
+from leadnurture.domain.condition import Condition
+from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.program import Arm, Go, Program, Send, Step
+from leadnurture.domain.vocabulary import SESSION_KINDS
+from leadnurture.engine.conditions import NOW, Scope, compile_condition, fired_by, living, values_seen
+from leadnurture.engine.sql import one, some
+from leadnurture.engine.windows import Timing
+from leadnurture.store.instants import Instant
+from leadnurture.store.tables import (
+    Content,
+    ContentSession,
+    ContentTopic,
+    ContentTrack,
+    Enrollment,
+    Interest,
+    Lead,
+    Message,
+    Reaction,
+    Standing,
+    Transition,
+)
+from leadnurture.store.work import work_shelf, work_step, work_window
+
+Expression = ColumnElement[Any]
+e: Final = Enrollment.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
+lead: Final = Lead.__table__  # type: ignore[attr-defined] # as above
+message: Final = Message.__table__  # type: ignore[attr-defined] # as above
+reaction: Final = Reaction.__table__  # type: ignore[attr-defined] # as above
+transition: Final = Transition.__table__  # type: ignore[attr-defined] # as above
+content: Final = Content.__table__  # type: ignore[attr-defined] # as above
+session: Final = ContentSession.__table__  # type: ignore[attr-defined] # as above
+topic: Final = ContentTopic.__table__  # type: ignore[attr-defined] # as above
+variant: Final = ContentTrack.__table__  # type: ignore[attr-defined] # as above
+standing: Final = Standing.__table__  # type: ignore[attr-defined] # as above
+interest: Final = Interest.__table__  # type: ignore[attr-defined] # as above
+w = work_step
+
+WAVE: Final = bindparam("wave", type_=Integer())
+CHUNK: Final = bindparam("chunk", type_=Integer())
+HORIZON: Final = bindparam("horizon", type_=Instant())
+LUCK_RANGE: Final = 2**31
+COINS: Final = 2**20
+NOT_GONE: Final = ("cancelled", "failed")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way out of the step, with what history will say of it."""
+
+    go: Go
+    rule: str
+    condition: Condition | None = None
+    is_program_wide: bool = False
+    sets: tuple[Any, ...] = ()
+    is_trouble: bool = False
+
+
+@dataclass(frozen=True)
+class StepStatements:
+    """What a chunk of one step executes, in this order; `moves` and `plans` say which of them to count."""
+
+    claim: Executable
+    drop: Executable
+    act: tuple[Executable, ...]
+    judge: Executable
+    write_transitions: Executable
+    cancel_queued: Executable | None
+    plan: Executable | None
+    wait: Executable
+    move: Executable
+    ways: tuple[Way, ...]
+
+
+def build_statements(definitions: Definitions, version_id: int, program: Program, step: Step) -> StepStatements:
+    """The statements of a step. Pure: nothing is executed here."""
+    return _Builder(definitions, version_id, program, step).statements()
+
+
+@functools.lru_cache(maxsize=1024)
+def split_constants(program: str, step: str) -> tuple[int, int]:
+    """An odd multiplier and an offset of a step's own, so that one lead's luck gives independent coins to successive splits."""
+    seed = 0
+    for character in f"{program}/{step}":
+        seed = (seed * 131 + ord(character)) % LUCK_RANGE
+    return (seed * 2_654_435_761 % LUCK_RANGE) | 1, seed * 40_503 % LUCK_RANGE
+
+
+class _Builder:
+    """Keeps what the statements of one step share; used once."""
+
+    def __init__(self, definitions: Definitions, version_id: int, program: Program, step: Step) -> None:
+        self.definitions = definitions
+        self.version_id = version_id
+        self.program = program
+        self.step = step
+        self.timing = Timing(program, step, definitions.company.hours)
+        self.agreement = definitions.agreement(program.track)
+        self.ways = tuple(self._ways())
+        self.positions = {one.name: index for index, one in enumerate(program.steps)}
+
+    def statements(self) -> StepStatements:
+        """All of them, for `build_statements`."""
+        return StepStatements(
+            claim=self._claim(),
+            drop=self._drop(),
+            act=tuple(self._act()),
+            judge=self._judge(),
+            write_transitions=self._write_transitions(),
+            cancel_queued=self._cancel_queued() if self.step.send else None,
+            plan=self._plan() if self.step.send else None,
+            wait=self._wait(),
+            move=self._move(),
+            ways=self.ways,
+        )
+
+    # --- who is due ----------------------------------------------------------------------------------------------------
+
+    def _claim(self) -> Executable:
+        """Locks the leads of what is due, woken ones first, and skips leads whose look is due or that another worker holds."""
+        keeps_mail = true() if self.step.send is None else e.c.acted
+        due = (
+            select(
+                e.c.id, e.c.lead_id, lead.c.zone, not_(e.c.acted), e.c.trouble, e.c.content, e.c.session_content, e.c.session,
+                e.c.deadline_at, case((keeps_mail, e.c.message_id)),
+            )
+            .join_from(e, lead, lead.c.id == e.c.lead_id)
+            .where(*self._is_due(), or_(lead.c.look_at.is_(None), lead.c.look_at > NOW))
+            .order_by(e.c.due_at)
+            .limit(CHUNK)
+            .with_for_update(of=lead, key_share=True, skip_locked=True)
+        )  # fmt: skip
+        columns = ["enrollment_id", "lead_id", "zone", "is_new", "trouble", "content", "session_content", "session", "deadline_at", "message_id"]
+        return insert(w).from_select(columns, due)
+
+    def _is_due(self) -> Sequence[Expression]:
+        return (
+            e.c.status == literal_column("'active'"),
+            e.c.program == self.program.name,
+            e.c.step == self.step.name,
+            e.c.version_id == self.version_id,
+            e.c.due_at <= NOW,
+            e.c.wave < WAVE,
+        )
+
+    def _drop(self) -> Executable:
+        """On PostgreSQL only the locked row was read anew: what somebody else moved meanwhile is dropped here."""
+        still = some(e.c.id == w.c.enrollment_id, *self._is_due(), of=[e])
+        looked = some(lead.c.id == w.c.lead_id, or_(lead.c.look_at.is_(None), lead.c.look_at > NOW), of=[lead])
+        return delete(w).where(not_(and_(still, looked)))
+
+    # --- what the step does --------------------------------------------------------------------------------------------
+
+    def _act(self) -> list[Executable]:
+        statements: list[Executable] = []
+        if self.step.send is not None:
+            statements += self._act_on_send(self.step.send)
+        elif self.timing.has_anchor:
+            statements += self.timing.anchor_statements()
+        elif self.step.after is not None:
+            statements += self.timing.wait_statements()
+            statements.append(self._from_window("deadline_at"))
+        else:
+            statements.append(update(w).where(w.c.is_new).values(deadline_at=NOW))
+        deadline = self.timing.deadline_statement()
+        if deadline is not None:
+            statements.append(deadline)
+        if self.timing.has_anchor:
+            statements.append(update(w).where(w.c.is_new, w.c.trouble.is_(None), self.timing.no_date()).values(trouble="no_date"))
+            statements.append(update(w).values(is_beyond=and_(w.c.is_new, w.c.trouble.is_(None), self.timing.is_beyond())))
+        if self.ways and (self.step.on or self.program.on or any(arm.when for arm in self.step.then)):
+            statements.append(update(w).where(w.c.deadline_at <= NOW).values(settling_at=self._settling()))
+        return statements
+
+    def _settling(self) -> Expression:
+        """The last moment at which a click of this visit begins to count, while it does not yet."""
+        seen = one(e.c.seen_reaction_id, e.c.id == w.c.enrollment_id, of=[e])
+        unsettled = (reaction.c.lead_id == w.c.lead_id, reaction.c.kind == "clicked", reaction.c.id > seen, reaction.c.counts_at > NOW)
+        return one(func.max(reaction.c.counts_at), *unsettled, of=[reaction])
+
+    def _from_window(self, *columns: str) -> Executable:
+        return update(w).where(w.c.is_new, work_window.c.zone == w.c.zone).values({name: work_window.c[name] for name in columns})
+
+    def _act_on_send(self, send: Send) -> list[Executable]:
+        """Times first where they do not hang on the content, since a session must lie behind the sending."""
+        statements: list[Executable] = []
+        if self.timing.has_anchor:
+            statements += self.timing.anchor_statements()
+        if self.timing.step.at is None or self.timing.minute is not None:
+            statements += self.timing.window_statements()
+            statements.append(self._from_window("planned_at", "send_at", "late_at", "deadline_at"))
+        else:
+            statements += self.timing.anchored_statements()
+        statements += self._choose(send)
+        return statements
+
+    def _choose(self, send: Send) -> list[Executable]:
+        if send.content is not None:
+            return self._choose_fixed(send.content)
+        statements: list[Executable] = []
+        new = and_(w.c.is_new, w.c.trouble.is_(None))
+        statements.append(update(w).where(new).values(content=null()))
+        kinds = set(send.next_of)
+        if kinds & SESSION_KINDS:
+            statements += [work_shelf.delete(), self._shelve_sessions(sorted(kinds & SESSION_KINDS), send.about)]
+            statements += self._next_session(send.about)
+        if kinds - SESSION_KINDS:
+            statements += [work_shelf.delete(), self._shelve(sorted(kinds - SESSION_KINDS), send.about)]
+            best = self._best(self._order(send.about), send.about, work_shelf.c.content)
+            statements.append(update(w).where(new, w.c.content.is_(None)).values(content=best, session_content=null(), session=null()))
+        statements.append(self._about_itself(new))
+        statements.append(update(w).where(new, w.c.content.is_(None)).values(trouble="empty"))
+        return statements
+
+    def _about_itself(self, new: Expression) -> Executable:
+        """A mail that is about no session is about its own content, unless it is anchored on a webinar's."""
+        return update(w).where(new, w.c.session.is_(None)).values(session_content=w.c.content, session="")
+
+    def _choose_fixed(self, name: str) -> list[Executable]:
+        new = and_(w.c.is_new, w.c.trouble.is_(None))
+        kind = self.definitions.content(name).kind
+        if kind in SESSION_KINDS:
+            return [
+                work_shelf.delete(),
+                self._shelve_sessions([kind], None, name),
+                *self._next_session(None),
+                self._refuse(new, self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
+                update(w).where(new, w.c.content.is_(None)).values(trouble="empty"),
+            ]
+        anchored = self.timing.has_anchor
+        about_session: dict[str, Any] = {} if anchored else {"session_content": name, "session": ""}
+        chosen = update(w).where(new).values(content=name, **about_session)
+        had = [message.c.lead_id == w.c.lead_id, message.c.content == name, message.c.track == self.program.track, message.c.status.not_in(NOT_GONE)]
+        if anchored:  # a mail about a webinar goes once per session
+            had.append(func.coalesce(message.c.session, "") == func.coalesce(w.c.session, ""))
+        offered = some(content.c.name == name, content.c.is_live, of=[content])
+        return [
+            chosen,
+            update(w).where(new, not_(offered)).values(trouble="empty"),
+            self._refuse(new, self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
+            self._refuse(new, or_(some(*had, of=[message]), self._reacted(literal(name), ("downloaded", "declined"))), "had"),
+            self._about_itself(new),
+        ]
+
+    def _refuse(self, new: Expression, condition: Expression, trouble: str) -> Executable:
+        return update(w).where(new, w.c.trouble.is_(None), condition).values(trouble=trouble)
+
+    def _standing_of(self, lead_id: Expression, name: Expression, kinds: Sequence[str]) -> Expression:
+        return some(standing.c.lead_id == lead_id, standing.c.content == name, standing.c.kind.in_(kinds), of=[standing])
+
+    def _reacted(self, name: Expression, kinds: Sequence[str]) -> Expression:
+        return some(reaction.c.lead_id == w.c.lead_id, reaction.c.kind.in_(kinds), reaction.c.content == name, of=[reaction])
+
+    def _shelve_sessions(self, kinds: Sequence[str], about: str | None, name: str | None = None) -> Executable:
+        """Sessions ahead that have seats left and a variant for the track."""
+        here = (standing.c.content == session.c.content, standing.c.session == session.c.name, standing.c.kind == "registered")
+        taken = one(func.count(), *here, of=[standing])
+        chosen = self._offered(kinds, about, name)
+        return insert(work_shelf).from_select(
+            ["content", "session", "starts_at", "published_day"],
+            select(session.c.content, session.c.name, session.c.starts_at, content.c.published_day)
+            .join_from(session, content, content.c.name == session.c.content)
+            .where(*chosen, session.c.starts_at > NOW, or_(content.c.seats.is_(None), taken < content.c.seats)),
+        )
+
+    def _shelve(self, kinds: Sequence[str], about: str | None) -> Executable:
+        return insert(work_shelf).from_select(
+            ["content", "published_day"],
+            select(content.c.name, content.c.published_day).where(*self._offered(kinds, about, None)),
+        )
+
+    def _offered(self, kinds: Sequence[str], about: str | None, name: str | None) -> list[Expression]:
+        chosen: list[Expression] = [
+            content.c.is_live,
+            content.c.kind.in_(kinds),
+            or_(content.c.until_at.is_(None), content.c.until_at > NOW),
+            some(variant.c.content == content.c.name, variant.c.track == self.program.track, of=[variant]),
+        ]
+        if name is not None:
+            chosen.append(content.c.name == name)
+        elif about not in {None, "interests"}:
+            chosen.append(some(topic.c.content == content.c.name, topic.c.topic == about, of=[topic]))
+        return chosen
+
+    def _strength(self) -> Expression:
+        """How many living interests of the lead a content of the shelf meets."""
+        met = (topic.c.topic == interest.c.topic, topic.c.content == work_shelf.c.content, interest.c.lead_id == w.c.lead_id)
+        return one(func.count(), *met, *living(interest), of=[interest, topic])
+
+    def _order(self, about: str | None) -> list[Expression]:
+        newest = [work_shelf.c.published_day.desc(), work_shelf.c.content]
+        return [self._strength().desc(), *newest] if about == "interests" else newest
+
+    def _not_had(self) -> list[Expression]:
+        name = work_shelf.c.content
+        sent = some(
+            message.c.lead_id == w.c.lead_id, message.c.content == name, message.c.track == self.program.track,
+            message.c.status.not_in(NOT_GONE), or_(work_shelf.c.session.is_(None), message.c.session == work_shelf.c.session),
+            of=[message],
+        )  # fmt: skip
+        return [
+            not_(sent),
+            not_(self._standing_of(w.c.lead_id, name, ("attended", "declined"))),
+            not_(self._reacted(name, ("downloaded", "declined"))),
+        ]
+
+    def _best(self, order: Sequence[Expression], about: str | None, column: Expression, *more: Expression) -> Expression:
+        wanted = [*self._not_had(), *more]
+        if about == "interests":
+            wanted.append(self._strength() > 0)
+        return one(column, *wanted, of=[work_shelf], order=order)
+
+    def _next_session(self, about: str | None) -> list[Executable]:
+        """The soonest session behind the sending that he has not had; one that he registered for counts, it ends the wait."""
+        new = and_(w.c.is_new, w.c.trouble.is_(None))
+        seat = (standing.c.lead_id == w.c.lead_id, standing.c.content == work_shelf.c.content, standing.c.session == work_shelf.c.session)
+        has_seat = some(*seat, standing.c.kind == "registered", of=[standing])
+        order = [case((has_seat, 0), else_=1), work_shelf.c.starts_at, work_shelf.c.content]
+        behind = work_shelf.c.starts_at > func.coalesce(w.c.send_at, NOW)
+        key = work_shelf.c.content + literal("\n") + work_shelf.c.session
+        return [
+            update(w).where(new).values(content=self._best(order, about, key, behind), session_content=null(), session=null()),
+            update(w)
+            .where(new, w.c.content.is_not(None), w.c.content == work_shelf.c.content + literal("\n") + work_shelf.c.session)
+            .values(content=work_shelf.c.content, session_content=work_shelf.c.content, session=work_shelf.c.session),
+        ]
+
+    # --- judging -------------------------------------------------------------------------------------------------------
+
+    def _ways(self) -> list[Way]:
+        ways = [self._way(arm, f"on {arm.text}", is_program_wide=False) for arm in self.step.on]
+        ways += [self._way(arm, f"on {arm.text} (program)", is_program_wide=True) for arm in self.program.on]
+        ways = [way for way in ways if way.go.step != self.step.name]  # a target that he stands on does not fire
+        if self.step.otherwise is not None:
+            ways.append(Way(self.step.otherwise, "otherwise", is_trouble=True))
+        ways += [Way(Go(step=name), f"split {name} {weight}") for name, weight in self.step.split]
+        ways += [self._way(arm, f"then {arm.text}".strip(), is_program_wide=False) for arm in self.step.then]
+        if not self.step.split and all(arm.when is not None for arm in self.step.then):
+            ways.append(Way(self.program.following(self.step), "time is up" if self._waits else "next"))
+        return ways
+
+    @property
+    def _waits(self) -> bool:
+        return self.step.send is not None or self.step.after is not None
+
+    @staticmethod
+    def _way(arm: Arm, rule: str, *, is_program_wide: bool) -> Way:
+        return Way(arm.go, rule, arm.when, is_program_wide, arm.sets)
+
+    def _scope(self, way: Way) -> Scope:
+        return Scope(
+            lead=lead, enrollment=e, message=w.c.message_id, content=w.c.content, session_content=w.c.session_content,
+            session=w.c.session, is_program_wide=way.is_program_wide,
+        )  # fmt: skip
+
+    def _judge(self) -> Executable:
+        """First true way, in the order of the file; NULL means stay."""
+        reactions = len([way for way in self.ways if way.rule.startswith("on ")])
+        branches: list[tuple[Expression, int]] = []
+        for index, way in enumerate(self.ways):
+            if index == reactions and not way.is_trouble:
+                branches.append((not_(self._is_ready()), -1))
+            if way.is_trouble:
+                branches.append((w.c.trouble.is_not(None), index))
+                branches.append((not_(self._is_ready()), -1))
+                continue
+            branches.append((self._is_true(way, index), index))
+        if all(way.rule.startswith("on ") for way in self.ways):
+            branches.append((not_(self._is_ready()), -1))
+        chosen = case(*branches, else_=-1)
+        judged = update(w).values(arm=chosen)
+        return judged.where(e.c.id == w.c.enrollment_id, lead.c.id == w.c.lead_id) if self._reads_rows() else judged
+
+    def _reads_rows(self) -> bool:
+        return any(way.condition is not None for way in self.ways) or bool(self.step.split)
+
+    def _is_ready(self) -> Expression:
+        """Time is up, and no click is settling; or the step could not do what it says."""
+        up = and_(w.c.deadline_at <= NOW, w.c.settling_at.is_(None))
+        if self.step.send is not None:  # on arrival the deadline is only planned: it starts with the sending
+            up = and_(up, not_(w.c.is_new))
+        if self.step.handoff is not None:
+            up = and_(up, not_(w.c.is_new))
+        return or_(w.c.trouble.is_not(None), func.coalesce(up, false()))
+
+    def _is_true(self, way: Way, index: int) -> Expression:
+        if way.rule.startswith("split "):
+            return self._coin() < self._share_until(index)
+        return true() if way.condition is None else compile_condition(way.condition, self._scope(way))
+
+    def _coin(self) -> Expression:
+        """The step's own coin below COINS from the lead's luck. Multiplying by an odd number is a bijection, so it stays uniform."""
+        factor, offset = split_constants(self.program.name, self.step.name)
+        mixed = (lead.c.luck * literal(factor, BigInteger) + literal(offset, BigInteger)) % literal(LUCK_RANGE, BigInteger)
+        return mixed // literal(LUCK_RANGE // COINS, BigInteger)
+
+    def _share_until(self, index: int) -> int:
+        splits = [way for way in self.ways if way.rule.startswith("split ")]
+        first = self.ways.index(splits[0])
+        weights = [weight for _, weight in self.step.split]
+        return COINS * sum(weights[: index - first + 1]) // sum(weights)
+
+    # --- writing -------------------------------------------------------------------------------------------------------
+
+    def _by_way(self, values: Sequence[Any]) -> Expression:
+        return case(*[(w.c.arm == index, value) for index, value in enumerate(values)], else_=null())
+
+    def _targets(self) -> Expression:
+        return self._by_way([literal(way.go.step, String) if way.go.step else null() for way in self.ways])
+
+    def _statuses(self) -> Expression:
+        kinds = ["active" if way.go.step else "moved" if way.go.program else "completed" for way in self.ways]
+        return literal("active") if set(kinds) == {"active"} else self._by_way([literal(kind) for kind in kinds])
+
+    def _write_transitions(self) -> Executable:
+        target = self._targets()
+        earlier = transition.alias()
+        visit = one(func.coalesce(func.max(earlier.c.visit), 0) + 1, earlier.c.enrollment_id == e.c.id, earlier.c.to_step == target, of=[earlier])
+        rules = self._by_way([literal(way.rule) for way in self.ways])
+        rules = case((w.c.trouble.is_not(None), rules + literal(" (") + w.c.trouble + literal(")")), else_=rules)
+        seen = [values_seen(way.condition, self._scope(way)) for way in self.ways]
+        fired = [fired_by(way.condition, self._scope(way)) if way.condition is not None and way.rule.startswith("on ") else None for way in self.ways]
+        columns = ["enrollment_id", "lead_id", "at", "from_step", "to_step", "visit", "status", "rule", "saw", "reaction_id"]
+        rows = (
+            select(
+                e.c.id, e.c.lead_id, NOW, e.c.step, target, visit, self._statuses(), rules,
+                self._by_way([null() if one is None else one for one in seen]) if any(one is not None for one in seen) else null(),
+                self._by_way([null() if one is None else one for one in fired]) if any(one is not None for one in fired) else null(),
+            )
+            .join_from(w, e, e.c.id == w.c.enrollment_id)
+            .join(lead, lead.c.id == w.c.lead_id)
+            .where(w.c.arm >= 0)
+        )  # fmt: skip
+        return insert(transition).from_select(columns, rows)
+
+    def _cancel_queued(self) -> Executable:
+        """What fires cancels the queued mail in the same transaction; one that is already being sent counts as sent."""
+        queued = select(w.c.message_id).where(w.c.arm >= 0, not_(w.c.is_new))
+        return update(message).where(message.c.status == "planned", message.c.id.in_(queued)).values(status="cancelled", settled_at=NOW, trouble="moved on")
+
+    def _plan(self) -> Executable:
+        """One message per enrollment, step and visit: the unique key is what forbids a second."""
+        send = self.step.send or Send()
+        columns = [
+            "enrollment_id", "lead_id", "program", "step", "visit", "track", "content", "session_content", "session", "variant", "priority",
+            "needs_consent", "status", "planned_at", "send_at", "late_at", "late", "wait_until", "attempt",
+        ]  # fmt: skip
+        rows = (
+            select(
+                e.c.id, e.c.lead_id, literal(self.program.name), literal(self.step.name), e.c.visit, literal(self.program.track),
+                w.c.content, w.c.session_content, func.nullif(w.c.session, ""), self._variant(send), literal(self.program.priority),
+                literal(self.program.needs_consent), literal("planned"), w.c.planned_at, w.c.send_at, w.c.late_at,
+                literal(self.timing.late.rule), w.c.deadline_at, literal(0),
+            )
+            .join_from(w, e, e.c.id == w.c.enrollment_id)
+            .where(w.c.is_new, w.c.arm < 0, w.c.trouble.is_(None), not_(func.coalesce(w.c.is_beyond, false())))
+        )  # fmt: skip
+        if send.variants:
+            rows = rows.join(lead, lead.c.id == e.c.lead_id)
+        return insert(message).from_select(columns, rows)
+
+    def _variant(self, send: Send) -> Expression:
+        if not send.variants:
+            return null()
+        total = sum(weight for _, weight in send.variants)
+        until, branches = 0, []
+        for name, weight in send.variants:
+            until += weight
+            branches.append((self._coin() < COINS * until // total, literal(name)))
+        return case(*branches)
+
+    def _wait(self) -> Executable:
+        """Whoever stays sleeps until its deadline, its unsettled click, the end of the calendar, or its mail's sending."""
+        deadline = w.c.deadline_at
+        beyond = func.coalesce(w.c.is_beyond, false())
+        values: dict[str, Any] = {
+            "acted": not_(beyond),
+            "content": w.c.content,
+            "session_content": w.c.session_content,
+            "session": w.c.session,
+        }
+        if self.step.send is not None:
+            planned = one(message.c.id, message.c.enrollment_id == e.c.id, message.c.step == e.c.step, message.c.visit == e.c.visit, of=[message])
+            values["message_id"] = case((w.c.is_new, planned), else_=e.c.message_id)
+            values["deadline_at"] = case((w.c.is_new, null()), else_=deadline)
+            deadline = case((w.c.is_new, null()), else_=deadline)
+        else:
+            values["deadline_at"] = deadline
+        slept = case((deadline <= NOW, w.c.settling_at), else_=deadline)
+        values["due_at"] = type_coerce(case((beyond, HORIZON), else_=slept), Instant())
+        return update(e).where(e.c.id == w.c.enrollment_id, w.c.arm < 0).values(values)
+
+    def _move(self) -> Executable:
+        """Whoever goes stands at the next step, due at once; backwards he is due in the next wave."""
+        target = self._targets()
+        newest = one(func.coalesce(func.max(reaction.c.id), 0), reaction.c.lead_id == e.c.lead_id, of=[reaction])
+        came = one(func.max(transition.c.visit), transition.c.enrollment_id == e.c.id, transition.c.to_step == target, of=[transition])
+        here = self.positions[self.step.name]
+        backwards = [index for index, way in enumerate(self.ways) if way.go.step and self.positions[way.go.step] <= here]
+        leaves = [index for index, way in enumerate(self.ways) if not way.go.step]
+        values: dict[str, Any] = {
+            "step": func.coalesce(target, e.c.step),
+            "visit": func.coalesce(came, e.c.visit),
+            "arrived_at": NOW,
+            "seen_reaction_id": newest,
+            "acted": false(),
+            "why": w.c.trouble,
+            "trouble": null(),
+            "deadline_at": null(),
+            "content": w.c.content,
+            "session_content": w.c.session_content,
+            "session": w.c.session,
+        }
+        values["due_at"] = case((w.c.arm.in_(leaves), null()), else_=NOW) if leaves else NOW
+        if backwards:
+            values["wave"] = case((w.c.arm.in_(backwards), WAVE), else_=e.c.wave)
+        if leaves:
+            values["status"] = self._statuses()
+            values["ended_at"] = case((w.c.arm.in_(leaves), NOW), else_=e.c.ended_at)
+        return update(e).where(e.c.id == w.c.enrollment_id, w.c.arm >= 0).values(values)
+
