@@ -1,0 +1,107 @@
+"""Signs the links of mails and reads them back: ids only, one salt per action, so that no link does another's work.
+
+One idea to hold: reading never raises. Whatever is malformed, forged or too old reads as None, and the door shows
+its page for "no such link". Ages are product time: they are passed, never read from a clock.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
+
+from itsdangerous import BadSignature, Signer
+
+HANDOFF_LIVES: Final = timedelta(days=14)
+# Unreserved in a URL, never quoted, and not the separator of the signature.
+SEPARATOR: Final = "~"
+
+
+class Click(NamedTuple):
+    """A click on a link of a message. `target` names the link; its address is looked up, never taken from the token."""
+
+    message_id: int
+    target: str
+
+
+class Leaving(NamedTuple):
+    """Somebody wants no more mail; the message is the one in which he said so, where it is known."""
+
+    lead_id: int
+    message_id: int | None
+
+
+class Seat(NamedTuple):
+    """A yes or a no to a session that a message was about."""
+
+    message_id: int
+    session: str
+
+
+class Links:
+    """Makes and reads the public links below one address."""
+
+    def __init__(self, secret: str | Iterable[str], url: str) -> None:
+        """Several secrets are a rotation: the last one signs, all of them are read."""
+        self._url = url.rstrip("/")
+        self._signers = {
+            action: Signer(secret, salt=f"leadnurture.{action}")
+            for action in ("click", "unsubscribe", "register", "decline", "handoff")
+        }
+
+    def click(self, message_id: int, target: str) -> str:
+        """Leads to a link's target and tells us so."""
+        return f"{self._url}/c/{self._sign('click', message_id, target)}"
+
+    def unsubscribe(self, lead_id: int, message_id: int | None = None) -> str:
+        """Ends all mail; never expires."""
+        return f"{self._url}/u/{self._sign('unsubscribe', lead_id, message_id or 0)}"
+
+    def register(self, message_id: int, session: str) -> str:
+        """The page on which a seat is taken."""
+        return f"{self._url}/w/{self._sign('register', message_id, session)}"
+
+    def decline(self, message_id: int, session: str) -> str:
+        """The page on which a session, or content without one, is declined."""
+        return f"{self._url}/w/{self._sign('decline', message_id, session)}"
+
+    def handoff(self, handoff_id: int, now: datetime) -> str:
+        """The page on which sales accepts or returns; lives 14 days."""
+        return f"{self._url}/h/{self._sign('handoff', handoff_id, int(now.timestamp()))}"
+
+    def read_click(self, token: str) -> Click | None:
+        """What was clicked."""
+        parts = self._read("click", token)
+        return None if parts is None else Click(*parts)
+
+    def read_unsubscribe(self, token: str) -> Leaving | None:
+        """Who leaves, and because of which message."""
+        parts = self._read("unsubscribe", token)
+        return None if parts is None else Leaving(parts[0], int(parts[1]) or None)
+
+    def read_register(self, token: str) -> Seat | None:
+        """Who takes a seat in which session."""
+        parts = self._read("register", token)
+        return None if parts is None else Seat(*parts)
+
+    def read_decline(self, token: str) -> Seat | None:
+        """Who declines which session; shares its path with `read_register`, never its tokens."""
+        parts = self._read("decline", token)
+        return None if parts is None else Seat(*parts)
+
+    def read_handoff(self, token: str, now: datetime) -> int | None:
+        """The handoff that may be decided; None once the link is older than 14 days."""
+        parts = self._read("handoff", token)
+        if parts is None or now - datetime.fromtimestamp(int(parts[1]), UTC) > HANDOFF_LIVES:
+            return None
+        return parts[0]
+
+    def _sign(self, action: str, number: int, rest: str | int) -> str:
+        return self._signers[action].sign(f"{number}{SEPARATOR}{quote(str(rest), safe='')}").decode()
+
+    def _read(self, action: str, token: str) -> tuple[int, str] | None:
+        """What we signed; whatever passes the signature has our shape."""
+        try:
+            number, _, rest = self._signers[action].unsign(token.encode()).decode().partition(SEPARATOR)
+        except (BadSignature, UnicodeError):
+            return None
+        return int(number), unquote(rest)
