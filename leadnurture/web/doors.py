@@ -1,0 +1,204 @@
+"""The public links of mails and notices: click, unsubscribe, register, accept or return a handoff.
+
+GET and HEAD change nothing, except that a GET of `/c/…` notes a raw click. A token that cannot be read is a
+page that says so. Every answer of a person is told under a key of its own: whoever answers again means it.
+"""
+
+import secrets
+from dataclasses import replace
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy import Row
+
+from leadnurture import engine, mail, profile
+from leadnurture.domain.agreement import ReturnReason
+from leadnurture.domain.definitions import Definitions
+from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.profile import telling
+from leadnurture.web import lookup
+from leadnurture.web.site import Here, Site
+
+router = APIRouter()
+SOURCE: Final = "web"
+READ: Final = ["GET", "HEAD"]
+SAFE_SCHEMES: Final = ("http://", "https://")
+LONGEST_NOTE: Final = 2_000
+
+
+class BrokenLinkError(NotFoundError):
+    """This link is cut off or no longer works. Open it again from the mail, whole."""
+
+
+@router.api_route("/c/{token}", methods=READ)
+def click(token: str, request: Request, site: Here) -> Response:
+    """Leads on to the link's own target, which is looked up, never taken from the address."""
+    project = site.project
+    clicked = project.links.read_click(token)
+    if clicked is None:
+        raise BrokenLinkError
+    with project.database.read() as connection:
+        target = mail.target_of(connection, clicked.message_id, clicked.target)
+    if target is None or not target.startswith(SAFE_SCHEMES):
+        raise BrokenLinkError
+    if request.method == "GET":
+        _record(site, "clicked", message_id=clicked.message_id)
+    return RedirectResponse(target, 302)
+
+
+def _record(site: Site, kind: str, **about: Any) -> None:  # noqa: ANN401 - fields of NewReaction
+    reaction = engine.NewReaction(kind=kind, key=secrets.token_hex(12), source=SOURCE, **about)
+    engine.record_reactions(site.project.database, [reaction], site.project.clock())
+
+
+@router.api_route("/u/{token}", methods=READ)
+def ask_to_unsubscribe(token: str, site: Here) -> HTMLResponse:
+    """The page with the button; scanners that follow the link change nothing."""
+    who, _ = _leaving(site, token)
+    return site.page("unsubscribed.html" if who.has_left else "unsubscribe.html", {"email": who.email})
+
+
+@router.post("/u/{token}")
+def unsubscribe(token: str, site: Here) -> HTMLResponse:
+    """Honours at once, by the button or by a mail program (RFC 8058): nothing but the token is asked for."""
+    who, message_id = _leaving(site, token)
+    if not who.has_left:
+        _record(site, "unsubscribed", lead_id=who.lead_id, message_id=message_id)
+    return site.page("unsubscribed.html", {"email": who.email})
+
+
+def _leaving(site: Site, token: str) -> tuple[lookup.Reader, int | None]:
+    leaving = site.project.links.read_unsubscribe(token)
+    if leaving is None:
+        raise BrokenLinkError
+    with site.project.database.read() as connection:
+        who = lookup.reader(connection, leaving.lead_id)
+    if who is None:
+        raise BrokenLinkError
+    return who, leaving.message_id
+
+
+@router.api_route("/w/{token}", methods=READ)
+def ask_for_seat(token: str, site: Here) -> HTMLResponse:
+    """The page with the buttons to register and to decline."""
+    _, seat = _seat(site, token)
+    return _seat_page(site, seat)
+
+
+@router.post("/w/{token}")
+def answer_for_seat(
+    token: str, site: Here, answer: Annotated[Literal["registered", "declined"], Form()]
+) -> HTMLResponse:
+    """Records the answer; whoever answers again is taken at his last word."""
+    message_id, seat = _seat(site, token)
+    if answer == "registered" and seat.obstacle(site.project.clock()):
+        return _seat_page(site, seat)
+    if answer != seat.standing:
+        about = {"message_id": message_id, "content": seat.content, "session": seat.session or None}
+        _record(site, answer, **about)
+    return _seat_page(site, replace(seat, standing=answer), answered=answer)
+
+
+def _seat(site: Site, token: str) -> tuple[int, lookup.Seat]:
+    links = site.project.links
+    offered = links.read_register(token) or links.read_decline(token)
+    if offered is None:
+        raise BrokenLinkError
+    with site.project.database.read() as connection:
+        zone = engine.current_definitions(connection).company.zone
+        seat = lookup.seat(connection, offered.message_id, offered.session, zone)
+    if seat is None:
+        raise BrokenLinkError
+    return offered.message_id, seat
+
+
+def _seat_page(site: Site, seat: lookup.Seat, answered: str | None = None) -> HTMLResponse:
+    values = {
+        "seat": seat,
+        "answered": answered,
+        "when": "" if seat.starts_at is None else _local_time(seat),
+        "obstacle": seat.obstacle(site.project.clock()),
+    }
+    return site.page("seat.html", values)
+
+
+def _local_time(seat: lookup.Seat) -> str:
+    if seat.starts_at is None:
+        return ""
+    local = telling.local(seat.starts_at, seat.zone)
+    place = seat.zone.rpartition("/")[2].replace("_", " ")
+    return f"{local:%A} {local.day} {local:%B %Y}, {local:%H:%M}, {place} time"
+
+
+@router.api_route("/h/{token}", methods=READ)
+def ask_for_decision(token: str, site: Here) -> HTMLResponse:
+    """Who is offered to sales and why, with the buttons to accept and to return."""
+    return _handoff_page(site, _handoff(site, token))
+
+
+@router.post("/h/{token}")
+def decide(
+    token: str,
+    site: Here,
+    decision: Annotated[Literal["accepted", "returned"], Form()],
+    reason: Annotated[str | None, Form(max_length=200)] = None,
+    note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
+) -> HTMLResponse:
+    """Accepts or returns. The first decision wins; a later one is told who decided."""
+    row = _handoff(site, token)
+    if decision == "returned" and not reason:
+        raise InvalidInputError("Choose why you return the lead; go back and press again.")
+    project = site.project
+    by = row.assigned_to or "sales"
+    decided = engine.decide_handoff(
+        project.database, row.id, decision, by, project.clock(), reason=reason, note=_plain(note) or None
+    )
+    return _handoff_page(site, _handoff(site, token), was_late=not decided.was_open)
+
+
+def _plain(note: str) -> str:
+    return "".join(character for character in note if character >= " " or character in "\n\t").strip()
+
+
+def _handoff(site: Site, token: str) -> Row[Any]:
+    project = site.project
+    handoff_id = project.links.read_handoff(token, project.clock())
+    if handoff_id is None:
+        raise BrokenLinkError
+    with project.database.read() as connection:
+        row = lookup.handoff(connection, handoff_id)
+    if row is None:
+        raise BrokenLinkError
+    return row
+
+
+def _handoff_page(site: Site, row: Row[Any], *, was_late: bool = False) -> HTMLResponse:
+    definitions = site.definitions()
+    with site.project.database.read() as connection:
+        lead = profile.evidence(connection, [row.lead_id], row.opened_at)[row.lead_id]
+    returns = definitions.agreement(row.track).returns
+    values = {
+        "handoff": row,
+        "lead": lead,
+        "returns": [{"reason": known.reason, "next": _next(definitions, known)} for known in returns],
+        "next": next(
+            (_next(definitions, known) for known in returns if known.reason == row.return_reason), ""
+        ),
+        "assigned_to": _name(definitions, row.assigned_to),
+        "decided_by": _name(definitions, row.decided_by),
+        "was_late": was_late,
+    }
+    return site.page("handoff.html", values)
+
+
+def _next(definitions: Definitions, known: ReturnReason) -> str:
+    """What becomes of a lead that is returned for a reason."""
+    if known.program:
+        return f"Goes on in the program {definitions.program(known.program).title}"
+    return "Goes on where the program stood" if known.go == "resume" else "No further programs"
+
+
+def _name(definitions: Definitions, person_id: str | None) -> str | None:
+    known = {person.id: person.name for person in definitions.company.people}
+    return known.get(person_id or "", person_id)

@@ -1,0 +1,140 @@
+"""What stands behind the ids of a public link: a message, its reader, a session, a handoff. Reads only."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, and_, func, literal, or_, select, text
+
+from leadnurture.store.instants import to_micros
+from leadnurture.store.tables import metadata
+
+CONTENT: Final = metadata.tables["content"]
+DEAL: Final = metadata.tables["deal"]
+EVENT: Final = metadata.tables["provider_event"]
+HANDOFF: Final = metadata.tables["handoff"]
+LEAD: Final = metadata.tables["lead"]
+MESSAGE: Final = metadata.tables["message"]
+SESSION: Final = metadata.tables["content_session"]
+STANDING: Final = metadata.tables["standing"]
+SUPPRESSION: Final = metadata.tables["suppression"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who opened a link, and whether he has unsubscribed already."""
+
+    lead_id: int
+    email: str
+    has_left: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A session that a message offered, and how its reader stands to it."""
+
+    lead_id: int
+    zone: str
+    """In which its time is read: of the reader, of the company for an event, to which one travels."""
+    content: str
+    title: str
+    session: str
+    starts_at: datetime | None
+    is_closed: bool
+    is_live: bool
+    seats: int | None
+    taken: int
+    standing: str | None
+
+    def obstacle(self, now: datetime) -> str | None:
+        """Why no seat can be taken any more."""
+        if self.standing == "registered":
+            return None
+        if not self.is_live or (self.session and self.starts_at is None):
+            return "Cancelled"
+        if self.is_closed or (self.starts_at is not None and self.starts_at <= now):
+            return "Already over"
+        return "No seat is left" if self.seats is not None and self.taken >= self.seats else None
+
+
+def leads_by_email(connection: Connection, emails: Collection[str]) -> dict[str, int]:
+    """Ids of leads by their case-folded address."""
+    keys = {email.casefold() for email in emails}
+    found = connection.execute(select(LEAD.c.email_key, LEAD.c.id).where(LEAD.c.email_key.in_(keys)))
+    return {row.email_key: row.id for row in found}
+
+
+def known_deals(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Which deals have been told before."""
+    return set(connection.scalars(select(DEAL.c.key).where(DEAL.c.key.in_(keys))))
+
+
+def known_tellings(connection: Connection, teller: str, keys: Collection[str]) -> set[str]:
+    """Which of a teller's items were used before."""
+    known = EVENT.c.provider == teller, EVENT.c.key.in_(keys)
+    return set(connection.scalars(select(EVENT.c.key).where(*known)))
+
+
+def remember_tellings(
+    connection: Connection, teller: str, told: Sequence[tuple[str | None, str]], now: datetime
+) -> None:
+    """Keeps items (key, body) as they were told. Safe to repeat."""
+    statement = text("""
+        INSERT INTO provider_event (provider, key, kind, body, received_at, outcome)
+        VALUES (:provider, :key, 'lead', :body, :now, 'recorded') ON CONFLICT DO NOTHING""")
+    rows = [{"provider": teller, "key": key, "body": body, "now": to_micros(now)} for key, body in told]
+    connection.execute(statement, rows)
+
+
+def reader(connection: Connection, lead_id: int) -> Reader | None:
+    """The lead of an unsubscribe link."""
+    question = (
+        select(LEAD.c.id, LEAD.c.email, SUPPRESSION.c.reason)
+        .outerjoin(SUPPRESSION, SUPPRESSION.c.email_key == LEAD.c.email_key)
+        .where(LEAD.c.id == lead_id)
+    )
+    row = connection.execute(question).first()
+    return None if row is None else Reader(row.id, row.email, row.reason == "unsubscribed")
+
+
+def handoff(connection: Connection, handoff_id: int) -> Row[Any] | None:
+    """A handoff's row."""
+    return connection.execute(select(HANDOFF).where(HANDOFF.c.id == handoff_id)).first()
+
+
+def seat(connection: Connection, message_id: int, session: str, company_zone: str) -> Seat | None:
+    """What a register link is about; the content may be another one than the mail's own."""
+    message, lead, content, dates, mine, others = MESSAGE, LEAD, CONTENT, SESSION, STANDING, STANDING.alias()
+    taken = select(func.count()).where(
+        others.c.content == content.c.name, others.c.session == session, others.c.kind == "registered"
+    )
+    question = (
+        select(lead.c.id, lead.c.zone, content.c.name, content.c.title, content.c.kind, content.c.seats)
+        .add_columns(content.c.is_live, dates.c.starts_at, dates.c.closed_at)
+        .add_columns(mine.c.kind.label("standing"), taken.scalar_subquery().label("taken"))
+        .join_from(message, lead, lead.c.id == message.c.lead_id)
+        .join(content, content.c.name == func.coalesce(message.c.session_content, message.c.content))
+        .outerjoin(dates, and_(dates.c.content == content.c.name, dates.c.name == session))
+        .outerjoin(
+            mine,
+            and_(mine.c.lead_id == lead.c.id, mine.c.content == content.c.name, mine.c.session == session),
+        )
+        .where(message.c.id == message_id, or_(literal(session) == "", dates.c.name.is_not(None)))
+    )
+    row = connection.execute(question).first()
+    if row is None:
+        return None
+    return Seat(
+        lead_id=row.id,
+        zone=company_zone if row.kind == "event" else row.zone,
+        content=row.name,
+        title=row.title,
+        session=session,
+        starts_at=row.starts_at,
+        is_closed=row.closed_at is not None,
+        is_live=row.is_live,
+        seats=row.seats,
+        taken=row.taken,
+        standing=row.standing,
+    )

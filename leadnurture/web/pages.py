@@ -1,0 +1,5 @@
+"""The pages of the tool. They read, and change nothing."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,82 @@
+"""Hides how a page is made of a template: the words and figures of now, escaped, in the company's name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import leadnurture
+from leadnurture import engine
+from leadnurture.domain.company import Company
+from leadnurture.domain.definitions import Definitions
+from leadnurture.errors import LeadNurtureError
+from leadnurture.web import wording
+from leadnurture.web.project import Project
+
+TEMPLATES: Final = Path(leadnurture.__file__).parents[1] / "templates" / "web"
+STATIC: Final = Path(__file__).parent / "static"
+NO_COMPANY: Final = "leadnurture"
+
+
+class Site:
+    """A project and its templates."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._environment = _environment()
+
+    def definitions(self) -> Definitions:
+        """What is applied now; NotFoundError where nothing is."""
+        with self.project.database.read() as connection:
+            return engine.current_definitions(connection)
+
+    def page(
+        self, template: str, values: Mapping[str, object], *, status: int = 200, policy: str | None = None
+    ) -> HTMLResponse:
+        """The page of a template. `policy` replaces the usual Content-Security-Policy."""
+        words = wording.Wording("UTC", self.project.clock())
+        company = self._company()
+        if company is not None:
+            words = wording.Wording(company.zone, words.now)
+        shared = {"company": company, "brand": company.name if company else NO_COMPANY, "words": words}
+        html = self._environment.get_template(template).render({**shared, **values})
+        return HTMLResponse(html, status, {"Content-Security-Policy": policy} if policy else None)
+
+    def sorry(self, title: str, sentence: str, *, status: int) -> HTMLResponse:
+        """The page that says what went wrong and what to do; needs no database."""
+        try:
+            return self.page("sorry.html", {"title": title, "sentence": sentence}, status=status)
+        except LeadNurtureError:
+            values = {"company": None, "brand": NO_COMPANY, "title": title, "sentence": sentence}
+            return HTMLResponse(self._environment.get_template("sorry.html").render(values), status)
+
+    def _company(self) -> Company | None:
+        try:
+            return self.definitions().company
+        except LeadNurtureError:
+            return None
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": wording.number, "words": wording.words}
+    environment.globals |= {"counted": wording.counted, "share": wording.share}
+    return environment
+
+
+def _site(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+Here = Annotated[Site, Depends(_site)]
+"""The site that a door or page belongs to."""

@@ -1,0 +1,240 @@
+"""What callers of the API may tell, item by item: the models at the border, and what is wrong with an item.
+
+An item that cannot be used becomes a `Fault` with place and remedy; the others of the call are recorded.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    EmailStr,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, from_json
+
+from leadnurture.domain.condition import Value
+from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.vocabulary import STANDING_KINDS, FactKind, ReactionKind
+from leadnurture.errors import InvalidInputError
+
+Item = TypeVar("Item")
+FACTS: Final[Mapping[FactKind, TypeAdapter[Any]]] = {
+    "text": TypeAdapter(Annotated[str, Field(strict=True)]),
+    "number": TypeAdapter(Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)]),
+    "date": TypeAdapter(date),
+    "flag": TypeAdapter(Annotated[bool, Field(strict=True)]),
+}
+EXAMPLES: Final[Mapping[FactKind, str]] = {
+    "text": 'a text, like "energy"',
+    "number": "a number, like 200",
+    "date": 'a date, like "2026-12-08"',
+    "flag": "true or false",
+}
+ANSWERING_KINDS: Final = frozenset[ReactionKind]({"visited", "submitted", "feedback"})
+MOST_ITEMS: Final = 5_000
+MOST_ATTENDED: Final = 20_000
+
+
+def _printable(text: str) -> str:
+    if any(ord(character) < ord(" ") and character not in "\n\t" for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_printable)]
+Name = Annotated[Line, Field(min_length=1)]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4_000), AfterValidator(_printable)]
+FactValue = bool | int | float | Line
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ToldConsent(_Told):
+    """That a lead agreed, with its proof."""
+
+    purpose: Name
+    given_at: AwareDatetime | None = None
+    source: Line = ""
+    wording: Words = ""
+
+
+class ToldLead(_Told):
+    """A lead as another system knows it. Only what is said is changed."""
+
+    id: Name | None = None
+    """The caller's id of this telling: a second one with the same id changes nothing."""
+    email: EmailStr
+    first_name: Line = ""
+    last_name: Line = ""
+    account: Line = ""
+    country: Line = ""
+    language: Line = ""
+    role: Line = ""
+    zone: Line = ""
+    source: Line = ""
+    owner: Line = ""
+    crm_id: Line = ""
+
+    facts: dict[Name, FactValue] = Field(default={}, max_length=100)
+    tags: tuple[Name, ...] = Field(default=(), max_length=100)
+    interests: tuple[Name, ...] = Field(default=(), max_length=100)
+    products: tuple[Name, ...] = Field(default=(), max_length=100)
+    consents: tuple[ToldConsent, ...] = Field(default=(), max_length=20)
+    withdrawn: tuple[Name, ...] = Field(default=(), max_length=20)
+
+
+class ToldReaction(_Told):
+    """Something a lead did."""
+
+    id: Name
+    """The caller's id: the same one twice is recorded once."""
+    kind: ReactionKind
+    email: Name
+    at: AwareDatetime | None = None
+    content: Name | None = None
+    session: Name | None = None
+    argument: Line | None = None
+
+    @model_validator(mode="after")
+    def _says_what_about(self) -> Self:
+        if self.kind in STANDING_KINDS and self.content is None:
+            raise ValueError(f"{self.kind} needs `content`: what it was about")
+        if self.kind in ANSWERING_KINDS and not self.argument:
+            raise ValueError(f"{self.kind} needs `argument`: the path of the page, or the answer")
+        return self
+
+
+class ToldDeal(_Told):
+    """What became of a lead in the end."""
+
+    id: Name
+    kind: Literal["deal_won", "deal_lost"]
+    email: Name
+    value: float | None = Field(default=None, ge=0)
+
+
+class ToldAttendance(_Told):
+    """The closed attendance list of a session: whoever had a seat and is not in it has missed it."""
+
+    id: Name | None = None
+    kind: Literal["attendance"]
+    content: Name
+    session: Name
+    attended: tuple[Name, ...] = Field(default=(), max_length=MOST_ATTENDED)
+
+
+Told = Annotated[ToldReaction | ToldDeal | ToldAttendance, Field(discriminator="kind")]
+LEAD: Final[TypeAdapter[ToldLead]] = TypeAdapter(ToldLead)
+REACTION: Final[TypeAdapter[ToldReaction | ToldDeal | ToldAttendance]] = TypeAdapter(Told)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why an item was not taken, where in it, and what to do."""
+
+    item: int
+    at: str
+    problem: str
+    remedy: str
+    id: str | None = None
+
+
+def items_of(body: bytes) -> list[object]:
+    """The items of a call: one JSON object, or a list of them."""
+    try:
+        told = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        message = f"The body is not JSON ({error}); send one object or a list of objects."
+        raise InvalidInputError(message) from error
+    items = told if isinstance(told, list) else [told]
+    if len(items) > MOST_ITEMS:
+        message = f"These are {len(items):,} items; send at most {MOST_ITEMS:,} at once."
+        raise InvalidInputError(message)
+    return items
+
+
+def checked(
+    items: Sequence[object], model: TypeAdapter[Item], *, tagged: bool = False
+) -> tuple[dict[int, Item], list[Fault]]:
+    """The items that fit the model, by index, and what is wrong with the others. `tagged`: it is a union."""
+    good: dict[int, Item] = {}
+    faults: list[Fault] = []
+    for index, item in enumerate(items):
+        try:
+            good[index] = model.validate_python(item)
+        except ValidationError as error:
+            given = item.get("id") if isinstance(item, dict) else None
+            named = given if isinstance(given, str) else None
+            for detail in error.errors(include_url=False, include_input=False):
+                place = (
+                    detail["loc"][1:] if tagged else detail["loc"]
+                )  # pydantic puts the tag of a union first
+                faults.append(Fault(index, ".".join(map(str, place)), *_sentences(detail), id=named))
+    return good, faults
+
+
+def _sentences(error: ErrorDetails) -> tuple[str, str]:
+    problem = error["msg"].removeprefix("Value error, ")
+    remedy = {
+        "missing": "add it",
+        "extra_forbidden": "leave it out, or correct its name",
+        "union_tag_invalid": "use one of the kinds that the documentation of the API lists",
+        "union_tag_not_found": "add `kind`",
+        "timezone_aware": "give the time with its offset, like 2026-12-08T15:00:00+01:00",
+    }.get(error["type"], "correct it and send the item again")
+    return problem, remedy
+
+
+def unknown_names(
+    told: ToldReaction | ToldAttendance, definitions: Definitions
+) -> tuple[str, str, str] | None:
+    """(place, problem, remedy) where a content or session is named that is not applied."""
+    if told.content is None:
+        return None if told.session is None else ("session", "a session needs its content", "add `content`")
+    names = [content.name for content in definitions.contents]
+    if told.content not in names:
+        return "content", f'unknown content "{told.content}"', nearest(told.content, names)
+    sessions = [session.name for session in definitions.content(told.content).sessions]
+    if told.session is None and told.kind in STANDING_KINDS and len(sessions) > 1:
+        return "session", f'"{told.content}" has several sessions', f"say which: {', '.join(sessions)}"
+
+    if told.session is not None and told.session not in sessions:
+        return "session", f'"{told.content}" has no session "{told.session}"', nearest(told.session, sessions)
+    return None
+
+
+def typed_facts(
+    facts: Mapping[str, FactValue], kinds: Mapping[str, FactKind]
+) -> tuple[dict[str, Value], tuple[str, str, str] | None]:
+    """The facts as their declared kinds, or (place, problem, remedy) of the first that is none."""
+    found: dict[str, Value] = {}
+    for name, value in facts.items():
+        kind = kinds.get(name)
+        if kind is None:
+            return {}, (f"facts.{name}", f'unknown fact "{name}"', nearest(name, sorted(kinds)))
+        try:
+            found[name] = FACTS[kind].validate_python(value)
+        except ValidationError:
+            return {}, (f"facts.{name}", f"is no {kind}", f"send {EXAMPLES[kind]}")
+    return found, None
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """`did you mean "remind"?`, else the names that there are."""
+    near = difflib.get_close_matches(name, names, 1)
+    if near:
+        return f'did you mean "{near[0]}"?'
+    return f"use one of {', '.join(names)}" if names else "there are none yet"

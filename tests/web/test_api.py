@@ -1,0 +1,226 @@
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.web.client import Client
+from tests.web.conftest import KEY, NOW, ROOT, World
+
+AUTHORISED = {"Authorization": f"Bearer {KEY}"}
+EXAMPLES = re.findall(r"```json\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL)
+
+
+def tell(client: Client, path: str, told: object) -> Any:  # noqa: ANN401 - an answer of the test client
+    return client.post(f"/api/{path}", json=told, headers=AUTHORISED)
+
+
+# The key
+
+
+@pytest.mark.parametrize("path", ["/api/leads", "/api/reactions"])
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {KEY}", f"Bearer {KEY}x", "Bearer ключ"]
+)
+def test_without_the_key_nothing_is_taken(
+    world: World, client: Client, path: str, header: str | None
+) -> None:
+    headers = {} if header is None else {b"Authorization": header.encode()}
+    answer = client.post(path, json={"email": "new@example.com"}, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert len(world.rows("lead")) == 4
+
+
+def test_an_empty_key_opens_nothing(world: World, client: Client) -> None:
+    world.desk.settings = world.desk.settings.model_copy(
+        update={"api_key": type(world.desk.settings.api_key)("")}
+    )
+    assert client.post("/api/leads", json=[], headers={"Authorization": "Bearer "}).status_code == 401
+
+
+# What is told
+
+
+@pytest.mark.parametrize("index", range(len(EXAMPLES)))
+def test_every_example_of_the_documentation_works(world: World, client: Client, index: int) -> None:
+    told = json.loads(EXAMPLES[index])
+    if isinstance(told, dict) and "recorded" in told:
+        assert set(told) == {"recorded", "duplicates", "problems"}
+        return
+    tell(client, "leads", {"email": "ann@example.com"})
+    is_lead = isinstance(told, dict) and "kind" not in told
+    answer = tell(client, "leads" if is_lead else "reactions", told)
+    assert (answer.status_code, answer.json()["problems"]) == (200, [])
+    assert world.rows("lead", email_key="ann@example.com")
+
+
+def test_the_same_reaction_twice_is_recorded_once(world: World, client: Client) -> None:
+    told = {"id": "web-1", "kind": "visited", "email": " Sverre@Example.com", "argument": "/pricing"}
+    assert tell(client, "reactions", told).json()["recorded"] == 1
+    assert tell(client, "reactions", [told]).json() == {"recorded": 0, "duplicates": 1, "problems": []}
+    assert len(world.rows("reaction", lead_id=world.leads["sverre"])) == 1
+
+
+def test_a_good_item_is_recorded_beside_bad_ones(world: World, client: Client) -> None:
+    good = {"id": "1", "kind": "downloaded", "email": "sverre@example.com", "content": "downtime-costs"}
+    told = [
+        {"id": "0", "kind": "danced", "email": "sverre@example.com"},
+        good,
+        good | {"id": "2", "email": "nobody@example.com"},
+        good | {"id": "3", "content": "downtime-cost"},
+        good | {"id": "4", "kind": "registered", "content": "scaling-1", "session": "jannuary"},
+        good | {"id": "5", "kind": "registered", "content": "scaling-1"},
+        good | {"id": "6", "at": "2026-12-08T15:04:05"},
+        good | {"id": "7", "answer": "yes"},
+        {"id": "8", "kind": "downloaded"},
+        "nine",
+        good | {"id": "10", "argument": "a\x00b"},
+        {"id": "11", "kind": "visited", "email": "sverre@example.com"},
+    ]
+    answer = tell(client, "reactions", told)
+    assert answer.status_code == 207
+    assert answer.json()["recorded"] == 1
+    said = [(p["item"], p["at"], f"{p['problem']}; {p['remedy']}") for p in answer.json()["problems"]]
+    assert [(item, at) for item, at, _ in said] == [
+        (0, ""), (2, "email"), (3, "content"), (4, "session"), (5, "session"), (6, "at"), (7, "answer"),
+        (8, "email"), (9, ""), (10, "argument"), (11, ""),
+    ]  # fmt: skip
+    assert 'did you mean "downtime-costs"?' in said[2][2]
+    assert 'did you mean "january"?' in said[3][2]
+    assert "say which: december, january" in said[4][2]
+    assert len(world.rows("reaction", lead_id=world.leads["sverre"])) == 1
+
+
+def test_when_no_item_is_taken_the_answer_is_422(world: World, client: Client) -> None:
+    answer = tell(client, "reactions", {"id": "x", "kind": "replied", "email": "nobody@example.com"})
+    assert answer.status_code == 422
+    assert answer.json()["problems"][0]["remedy"] == "tell of the lead by POST /api/leads first"
+    assert len(world.rows("reaction")) == 6
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[1,", b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000, b'{"id": "\\ud800", "kind": "replied"}'],
+)
+@pytest.mark.parametrize("path", ["leads", "reactions"])
+def test_a_body_that_is_no_json_is_refused(world: World, client: Client, path: str, body: bytes) -> None:
+    answer = client.post(f"/api/{path}", content=body, headers=AUTHORISED)
+    assert answer.status_code == 422, world.desk.now
+    assert "JSON" in answer.text
+
+
+def test_too_many_items_are_refused(client: Client) -> None:
+    assert "at most 5,000" in tell(client, "reactions", [0] * 5001).json()["error"]
+
+
+def test_a_deal_that_was_won_is_told_once(world: World, client: Client) -> None:
+    told = {"id": "deal-1", "kind": "deal_won", "email": "sverre@example.com", "value": 48000}
+    assert tell(client, "reactions", told).json()["recorded"] == 1
+    assert tell(client, "reactions", told).json()["duplicates"] == 1
+    (deal,) = world.rows("deal")
+    assert (deal["lead_id"], deal["status"], deal["value"]) == (world.leads["sverre"], "won", 48000)
+
+
+def test_closing_an_attendance_list_tells_who_came_and_who_did_not(world: World, client: Client) -> None:
+    seat = {"kind": "registered", "content": "scaling-1", "session": "january"}
+    tell(
+        client,
+        "reactions",
+        [seat | {"id": name, "email": f"{name}@example.com"} for name in ("ingrid", "sverre")],
+    )
+    told = {
+        "kind": "attendance",
+        "content": "scaling-1",
+        "session": "january",
+        "attended": ["sverre@example.com"],
+    }
+    assert tell(client, "reactions", told).status_code == 200
+    standing = {row["lead_id"]: row["kind"] for row in world.rows("standing")}
+    assert standing == {world.leads["ingrid"]: "missed", world.leads["sverre"]: "attended"}
+
+
+def test_a_lead_is_created_and_changed_by_its_address(world: World, client: Client) -> None:
+    tell(client, "leads", {"email": "Ann@Example.com", "first_name": "Ann", "tags": ["partner"]})
+    tell(
+        client, "leads", [{"email": "ann@example.com", "role": "head", "facts": {"budget_on": "2027-03-01"}}]
+    )
+    (lead,) = world.rows("lead", email_key="ann@example.com")
+    assert (lead["first_name"], lead["role"]) == ("Ann", "head")
+    assert [row["tag"] for row in world.rows("lead_tag", lead_id=lead["id"])] == ["partner"]
+    assert len(world.rows("lead_fact", lead_id=lead["id"])) == 1
+
+
+def test_consent_is_kept_with_its_proof(world: World, client: Client) -> None:
+    consent = {"purpose": "marketing", "given_at": NOW.isoformat(), "source": "form", "wording": "Yes"}
+    tell(client, "leads", {"email": "ann@example.com", "consents": [consent]})
+    (lead,) = world.rows("lead", email_key="ann@example.com")
+    (row,) = world.rows("consent", lead_id=lead["id"])
+    assert (row["given_at"], row["wording"]) == (NOW, "Yes")
+    tell(client, "leads", {"email": "ann@example.com", "withdrawn": ["marketing"]})
+    assert world.rows("consent", lead_id=lead["id"])[0]["withdrawn_at"] == NOW
+
+
+@pytest.mark.parametrize(
+    ("told", "at", "remedy"),
+    [
+        ({"email": "no address"}, "email", "correct it and send the item again"),
+        (
+            {"email": "ann@example.com", "facts": {"budget_no": "2027-03-01"}},
+            "facts.budget_no",
+            'did you mean "budget_on"?',
+        ),
+        (
+            {"email": "ann@example.com", "facts": {"budget_on": "soon"}},
+            "facts.budget_on",
+            'send a date, like "2026-12-08"',
+        ),
+        (
+            {"email": "ann@example.com", "facts": {"account.employees": True}},
+            "facts.account.employees",
+            "send a number, like 200",
+        ),
+        (
+            {"email": "ann@example.com", "facts": {"account.churned": "NO"}},
+            "facts.account.churned",
+            "send true or false",
+        ),
+        (
+            {"email": "ann@example.com", "frist_name": "Ann"},
+            "frist_name",
+            "leave it out, or correct its name",
+        ),
+        (
+            {"email": "ann@example.com", "first_name": "A\nnn\x07"},
+            "first_name",
+            "correct it and send the item again",
+        ),
+        ({"email": "ann@example.com", "owner": "norra"}, "owner", 'did you mean "nora"?'),
+    ],
+)
+def test_a_lead_that_cannot_be_used_comes_back_with_place_and_remedy(
+    world: World, client: Client, told: dict[str, object], at: str, remedy: str
+) -> None:
+    answer = tell(client, "leads", told)
+    assert answer.status_code == 422
+    assert [(p["at"], p["remedy"]) for p in answer.json()["problems"]] == [(at, remedy)]
+    assert len(world.rows("lead")) == 4
+
+
+def test_a_telling_with_an_id_is_used_once(world: World, client: Client) -> None:
+    first = {"id": "crm-1", "email": "ann@example.com", "role": "manager"}
+    later = {"id": "crm-2", "email": "ann@example.com", "role": "head"}
+    for told in (first, later):
+        assert tell(client, "leads", told).json()["recorded"] == 1
+    assert tell(client, "leads", first).json() == {"recorded": 0, "duplicates": 1, "problems": []}
+    assert world.rows("lead", email_key="ann@example.com")[0]["role"] == "head"
+
+
+def test_markup_and_formulas_are_kept_as_they_are(world: World, client: Client) -> None:
+    tell(
+        client,
+        "leads",
+        {"email": "ann@example.com", "first_name": "=HYPERLINK(1)", "last_name": "<b>'; DROP TABLE lead"},
+    )
+    (lead,) = world.rows("lead", email_key="ann@example.com")
+    assert (lead["first_name"], lead["last_name"]) == ("=HYPERLINK(1)", "<b>'; DROP TABLE lead")

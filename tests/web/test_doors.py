@@ -1,0 +1,245 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from leadnurture.links import Links
+from tests.web.client import Client
+from tests.web.conftest import NOW, World
+
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+FORGED = Links("another secret", "http://127.0.0.1")
+TOUCHED_BY_A_CLICK = {"reaction", "lead", "enrollment"}
+
+
+def changed(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> set[str]:
+    return {table for table in before if before[table] != after[table]}
+
+
+# Nothing changes by looking
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("door", ["unsubscribe", "register", "decline", "handoff"])
+def test_looking_at_a_link_changes_no_row(world: World, client: Client, door: str, method: str) -> None:
+    before = world.everything()
+    answer = client.request(method, world.tokens()[door])
+    assert answer.status_code == 200
+    assert world.everything() == before
+
+
+def test_a_head_request_of_a_click_changes_no_row(world: World, client: Client) -> None:
+    before = world.everything()
+    assert client.head(world.tokens()["click"]).status_code == 302
+    assert world.everything() == before
+
+
+def test_a_click_appends_one_reaction_that_steers_nothing_yet(world: World, client: Client) -> None:
+    before = world.everything()
+    answer = client.get(world.tokens()["click"])
+    assert (answer.status_code, answer.headers["location"]) == (302, "https://webinar.example.com/scaling-1")
+    assert changed(before, world.everything()) <= TOUCHED_BY_A_CLICK
+    (click,) = world.rows("reaction", kind="clicked")
+    assert (click["lead_id"], click["content"]) == (world.leads["ingrid"], "scaling-1")
+    assert click["counts_at"] == NOW + timedelta(seconds=120)
+
+
+# Links that do not work
+
+
+def broken(path: str) -> list[str]:
+    door, token = path[:3], path[3:]
+    return [
+        f"{door}x",
+        f"{door}{token[:-1]}",
+        f"{door}{token}x",
+        f"{door}{token.replace('.', '%00')}",
+        f"{door}%ff%fe",
+        f"{door}{'a' * 5000}",
+        f"{door}..%2f..%2fetc%2fpasswd",
+        f"{door}1~0.aaaa",
+        f"{door}%F0%9F%A6%86",
+    ]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("door", ["click", "unsubscribe", "register", "handoff"])
+def test_a_link_that_cannot_be_read_is_a_page_that_says_so(
+    world: World, client: Client, door: str, method: str
+) -> None:
+    if (door, method) == ("click", "POST"):
+        pytest.skip("a click is no form")
+    before = world.everything()
+    form = {"answer": "registered", "decision": "accepted"} if method == "POST" else None
+    for path in broken(world.tokens()[door]):
+        answer = client.request(method, path, data=form)
+        assert answer.status_code == 404, path
+        assert answer.headers["content-type"].startswith("text/html")
+    assert world.everything() == before
+
+
+def test_a_link_signed_with_another_secret_is_refused(world: World, client: Client) -> None:
+    for url in (
+        FORGED.click(world.message, "link"),
+        FORGED.unsubscribe(world.leads["ingrid"]),
+        FORGED.register(world.message, "january"),
+        FORGED.handoff(world.handoff, NOW),
+    ):
+        assert client.get(url.removeprefix("http://127.0.0.1")).status_code == 404
+
+
+def test_a_token_of_one_door_opens_no_other(world: World, client: Client) -> None:
+    tokens = world.tokens()
+    for door in "cuwh":
+        for path in tokens.values():
+            if path[1] != door:
+                assert client.get(f"/{door}{path[2:]}").status_code == 404
+
+
+def test_a_link_to_what_is_gone_is_refused(world: World, client: Client) -> None:
+    links = world.desk.links
+    for url in (
+        links.click(999_999, "link"),
+        links.unsubscribe(999_999),
+        links.register(world.message, "no such session"),
+        links.register(999_999, "january"),
+        links.handoff(999_999, NOW),
+        links.click(2**63 - 1, "link"),
+    ):
+        assert client.get(url.removeprefix("http://127.0.0.1")).status_code == 404
+
+
+def test_a_handoff_link_expires_after_two_weeks(world: World, client: Client) -> None:
+    path = world.tokens()["handoff"]
+    world.desk.now = NOW + timedelta(days=15)
+    assert client.get(path).status_code == 404
+    assert client.post(path, data={"decision": "accepted"}).status_code == 404
+    assert world.rows("handoff", id=world.handoff)[0]["status"] == "open"
+
+
+def test_the_target_of_a_click_is_never_taken_from_the_address(world: World, client: Client) -> None:
+    path = world.tokens()["click"]
+    answer = client.get(path, params={"url": "https://evil.example", "next": "//evil.example"})
+    assert answer.headers["location"] == "https://webinar.example.com/scaling-1"
+
+
+# Unsubscribe
+
+
+def test_one_click_unsubscribes_at_once(world: World, client: Client) -> None:
+    answer = client.post(world.tokens()["unsubscribe"], data=ONE_CLICK)
+    assert answer.status_code == 200
+    assert [row["email_key"] for row in world.rows("suppression")] == ["ingrid@example.com"]
+    assert world.rows("enrollment")[0]["status"] == "exited"
+
+
+def test_one_click_may_come_as_multipart_or_empty_and_twice(world: World, client: Client) -> None:
+    path = world.tokens()["unsubscribe"]
+    assert client.post(path, files={"List-Unsubscribe": (None, "One-Click")}).status_code == 200
+    assert client.post(path).status_code == 200
+    assert len(world.rows("reaction", kind="unsubscribed")) == 1
+
+
+def test_an_unsubscribe_link_never_expires(world: World, client: Client) -> None:
+    path = world.tokens()["unsubscribe"]
+    world.desk.now = NOW + timedelta(days=4000)
+    assert client.post(path).status_code == 200
+    assert len(world.rows("suppression")) == 1
+
+
+# Register
+
+
+@pytest.mark.parametrize("link", ["register", "decline"])
+@pytest.mark.parametrize("answer", ["registered", "declined"])
+def test_a_button_records_the_answer(world: World, client: Client, link: str, answer: str) -> None:
+    page = client.post(world.tokens()[link], data={"answer": answer})
+    assert page.status_code == 200
+    (standing,) = world.rows("standing")
+    assert (standing["kind"], standing["content"], standing["session"]) == (answer, "scaling-1", "january")
+
+
+def test_the_last_word_holds(world: World, client: Client) -> None:
+    path = world.tokens()["register"]
+    for seconds, answer in enumerate(["registered", "declined", "registered"]):
+        world.desk.now = NOW + timedelta(seconds=seconds)
+        client.post(path, data={"answer": answer})
+    assert [row["kind"] for row in world.rows("standing")] == ["registered"]
+    assert "You have a seat" in client.get(path).text
+
+
+def test_a_mail_about_a_webinar_registers_for_that_webinar(world: World, client: Client) -> None:
+    url = world.desk.links.register(world.last_call, "january")
+    client.post(url.removeprefix("http://127.0.0.1"), data={"answer": "registered"})
+    assert world.rows("standing")[0]["content"] == "scaling-1"
+
+
+def test_a_session_that_is_over_takes_nobody_any_more(world: World, client: Client) -> None:
+    path = world.tokens()["register"]
+    world.desk.now = NOW + timedelta(days=60)
+    assert "Already over" in client.post(path, data={"answer": "registered"}).text
+    assert world.rows("standing") == []
+
+
+def test_an_answer_that_is_none_is_refused(world: World, client: Client) -> None:
+    assert client.post(world.tokens()["register"], data={"answer": "attended"}).status_code == 404
+    assert client.post(world.tokens()["register"]).status_code == 404
+    assert world.rows("standing") == []
+
+
+# Handoffs
+
+
+def test_a_handoff_shows_who_and_why(world: World, client: Client) -> None:
+    page = client.get(world.tokens()["handoff"]).text
+    for words in (
+        "Ingrid Solheim",
+        "Fjellheim Kraft",
+        "Attended Scaling without downtime",
+        "1 h 20 min left",
+        "Lena Ott",
+    ):
+        assert words in page
+    for reason in ("No budget", "Wrong person", "Not reached", "Not a fit"):
+        assert reason in page
+
+
+def test_accepting_ends_the_nurture(world: World, client: Client) -> None:
+    page = client.post(world.tokens()["handoff"], data={"decision": "accepted"})
+    assert "Lena Ott accepted this lead" in page.text
+    assert world.rows("handoff", id=world.handoff)[0]["status"] == "accepted"
+    assert world.rows("enrollment")[0]["status"] == "exited"
+
+
+def test_a_return_needs_a_reason_of_the_agreement(world: World, client: Client) -> None:
+    path = world.tokens()["handoff"]
+    for data in ({"decision": "returned"}, {"decision": "returned", "reason": "bad mood"}):
+        assert client.post(path, data=data).status_code == 422
+    assert world.rows("handoff", id=world.handoff)[0]["status"] == "open"
+
+
+def test_a_return_keeps_its_reason_and_note(world: World, client: Client) -> None:
+    data = {"decision": "returned", "reason": "not reached", "note": "Three calls.\r\nNobody <there>\x00"}
+    page = client.post(world.tokens()["handoff"], data=data)
+    assert "Nobody &lt;there&gt;" in page.text
+    row = world.rows("handoff", id=world.handoff)[0]
+    assert (row["status"], row["return_reason"]) == ("returned", "not reached")
+    assert row["note"] == "Three calls.\nNobody <there>"
+
+
+def test_the_first_decision_wins_and_a_later_one_is_told_who_decided(world: World, client: Client) -> None:
+    path = world.tokens()["handoff"]
+    client.post(path, data={"decision": "accepted"})
+    page = client.post(path, data={"decision": "returned", "reason": "no budget"})
+    assert page.status_code == 200
+    assert "Lena Ott accepted this lead" in page.text
+    assert "your answer changed nothing" in page.text
+    assert world.rows("handoff", id=world.handoff)[0]["status"] == "accepted"
+
+
+def test_names_that_are_markup_are_shown_as_text(world: World, client: Client) -> None:
+    url = world.desk.links.handoff(world.overdue, NOW)
+    page = client.get(url.removeprefix("http://127.0.0.1")).text
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;{{ 7*7 }}" in page
