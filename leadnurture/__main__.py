@@ -1,0 +1,6 @@
+"""`python -m leadnurture` is `leadnurture`."""
+
+from leadnurture.cli import main
+
+if __name__ == "__main__":
+    main()

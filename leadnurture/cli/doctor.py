@@ -1,0 +1,70 @@
+"""What `leadnurture doctor` looks at: a line each, with the remedy where something is amiss."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from leadnurture.errors import LeadNurtureError
+from leadnurture.settings import Settings, load_settings
+
+LEAST_FREE: Final = 200_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    about: str
+    is_fine: bool
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.is_fine else 'BAD '} {self.about}: {self.sentence}"
+
+
+def examine_installation(root: Path) -> list[Finding]:
+    """Everything that hinders the project on this machine, and what is well."""
+    try:
+        settings = load_settings(root)
+    except LeadNurtureError as error:
+        return [Finding("settings", is_fine=False, sentence=str(error))]
+    return [Finding("settings", is_fine=True, sentence=f"provider {settings.provider}"), *_findings(settings)]
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    free = shutil.disk_usage(settings.data).free
+    yield Finding("disk", free > LEAST_FREE, f"{free / 1e9:.1f} GB free in {settings.data}")
+    yield _database(settings)
+    for about, port in (("web", settings.port), ("prefect", settings.prefect_port)):
+        answers = _answers(port)
+        yield Finding(about, is_fine=True, sentence=f"port {port} {'answers' if answers else 'is free'}")
+    if settings.provider == "sendgrid":
+        has_key = settings.sendgrid_webhook_key is not None
+        remedy = "LEADNURTURE_SENDGRID_WEBHOOK_KEY is missing, so no event is accepted; see docs/settings.md"
+        yield Finding("events", has_key, "are verified" if has_key else remedy)
+
+
+def _database(settings: Settings) -> Finding:
+    from leadnurture.engine import current_definitions
+    from leadnurture.store import is_migrated, open_database
+
+    try:
+        database = open_database(settings.database_url)
+        if not is_migrated(database):
+            return Finding(
+                "database", is_fine=False, sentence="the schema is not the newest; run `leadnurture migrate`"
+            )
+        with database.read() as connection:
+            programs = len(current_definitions(connection).programs)
+    except LeadNurtureError as error:
+        return Finding("database", is_fine=False, sentence=str(error))
+    return Finding("database", is_fine=True, sentence=f"{programs} programs are applied")
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

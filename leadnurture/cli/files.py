@@ -1,0 +1,52 @@
+"""Commands about the project's files and its database: check, apply, migrate, doctor, schema."""
+
+import typer
+
+from leadnurture.app import apply_project, examine, find_project, machine_now, migrate_project, open_project
+from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, show, told
+
+
+def check(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
+    """Read every file of the project and list all that is wrong, each with its place and remedy."""
+    examined = examine(project.resolve(), machine_now())
+    found = {"errors": examined.errors, "warnings": examined.warnings}
+    show(
+        found, form, lambda: "\n".join((*examined.errors, *examined.warnings, _verdict(len(examined.errors))))
+    )
+    if examined.errors:
+        raise typer.Exit(1)
+
+
+def _verdict(errors: int) -> str:
+    return "Everything is right." if not errors else f"{errors} to mend." if errors > 1 else "One to mend."
+
+
+def apply(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
+    """Let the project's files hold from now on; leads in flight move to the new versions."""
+    opened = open_project(project)
+    applied = apply_project(opened, opened.clock())
+    show(applied, form, lambda: str(applied))
+
+
+def migrate(project: ProjectFolder = HERE) -> None:
+    """Bring the database to the newest schema."""
+    told(
+        "The schema is the newest now." if migrate_project(project) else "The schema was the newest already."
+    )
+
+
+def schema(project: ProjectFolder = HERE) -> None:
+    """Write the JSON Schemas with which an editor completes and checks the project's files."""
+    from leadnurture.definitions import write_schemas
+
+    write_schemas(find_project(project))
+
+
+def doctor(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
+    """Look at the installation and say what hinders it."""
+    from leadnurture.cli.doctor import examine_installation
+
+    findings = examine_installation(find_project(project))
+    show(findings, form, lambda: "\n".join(map(str, findings)))
+    if not all(finding.is_fine for finding in findings):
+        raise typer.Exit(1)

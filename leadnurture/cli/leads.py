@@ -1,0 +1,139 @@
+"""Commands about leads: how they stand, one lead's journey, and the facts that steer them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import uuid4
+
+import typer
+
+from leadnurture.app import find_lead, open_project
+from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, columns, progress, show, told
+
+if TYPE_CHECKING:
+    from leadnurture.imports import ImportReport
+
+LeadName = Annotated[str, typer.Argument(metavar="LEAD", help="The lead's address or number.")]
+
+
+def import_leads(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="See samples/README.md for its columns.")],
+    project: ProjectFolder = HERE,
+    form: OutputFormat = Format.text,
+) -> None:
+    """Import leads; rows that cannot be used come back in FILE.rejected.csv, each with the reason."""
+    from leadnurture.imports import import_file
+
+    opened = open_project(project)
+    with progress(f"Importing {file.name}", form) as say:
+        report = import_file(
+            opened.database,
+            opened.definitions(),
+            file,
+            opened.clock(),
+            progress=lambda r: say(f"{r.rows:,} rows"),
+        )
+    show(report, form, lambda: _told_of(report))
+
+
+def status(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
+    """Show how many leads, enrollments, messages, reactions and handoffs there are, and what is due."""
+    from leadnurture import reports
+
+    opened = open_project(project)
+    numbers = reports.status(opened.database, opened.clock())
+    show(numbers, form, lambda: str(numbers))
+
+
+def explain(lead: LeadName, project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
+    """Tell one lead's whole journey, with the reason of every move."""
+    from leadnurture import reports
+
+    opened = open_project(project)
+    journey = reports.journey(opened.database, find_lead(opened, lead), opened.clock())
+    show(journey, form, lambda: str(journey))
+
+
+def react(  # noqa: PLR0913, PLR0917 - the options of a command
+    lead: LeadName,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="registered, attended, replied, visited …")],
+    content: Annotated[str | None, typer.Option(help="The content it is about.")] = None,
+    session: Annotated[str | None, typer.Option(help="The session of that content.")] = None,
+    argument: Annotated[str | None, typer.Option(help="The path of a visit, the answer of a form.")] = None,
+    key: Annotated[str | None, typer.Option(help="Your own id of it: told twice, it counts once.")] = None,
+    project: ProjectFolder = HERE,
+    form: OutputFormat = Format.text,
+) -> None:
+    """Record that a lead did something."""
+    from leadnurture.domain.vocabulary import REACTION_KINDS
+    from leadnurture.engine import NewReaction, record_reactions
+    from leadnurture.errors import InvalidInputError
+
+    if kind not in REACTION_KINDS:
+        raise InvalidInputError(f'There is no reaction "{kind}"; there are {", ".join(REACTION_KINDS)}.')
+    opened = open_project(project)
+    reaction = NewReaction(
+        kind=kind,
+        key=key or f"command:{uuid4()}",
+        source="command",
+        lead_id=find_lead(opened, lead),
+        content=content,
+        session=session,
+        argument=argument,
+    )
+    recorded = record_reactions(opened.database, [reaction], opened.clock())
+    show(recorded, form, lambda: "Recorded." if recorded.recorded else "Known already.")
+
+
+def close(
+    content: Annotated[str, typer.Argument(help="The webinar or event.")],
+    session: Annotated[str, typer.Argument(help="Its session.")],
+    attended: Annotated[
+        Path, typer.Argument(metavar="ATTENDED.csv", help="The addresses of those who came.")
+    ],
+    project: ProjectFolder = HERE,
+    form: OutputFormat = Format.text,
+) -> None:
+    """Close an attendance list: who is in the file attended, who was registered and is not has missed it."""
+    from leadnurture.engine import close_session
+    from leadnurture.imports import read_emails
+
+    opened = open_project(project)
+    recorded = close_session(
+        opened.database, content, session, read_emails(attended), opened.clock(), "command"
+    )
+    show(
+        recorded,
+        form,
+        lambda: f"{recorded.recorded:,} recorded, {len(recorded.unknown):,} addresses are unknown.",
+    )
+
+
+def deal(
+    lead: LeadName,
+    outcome: Annotated[Literal["won", "lost"], typer.Argument(metavar="won|lost")],
+    value: Annotated[float | None, typer.Option(help="What it is worth.")] = None,
+    key: Annotated[str | None, typer.Option(help="Your own id of it: told twice, it counts once.")] = None,
+    project: ProjectFolder = HERE,
+) -> None:
+    """Record that the deal with a lead was won or lost."""
+    from leadnurture.engine import set_deal
+
+    opened = open_project(project)
+    now, lead_id = opened.clock(), find_lead(opened, lead)
+    set_deal(
+        opened.database, lead_id, outcome, value, key or f"command:{lead_id}:{outcome}:{now.date()}", now
+    )
+    told(f"The deal is {outcome}.")
+
+
+def _told_of(report: "ImportReport") -> str:
+    lines = [*report.warnings]
+    if report.warned > len(report.warnings):
+        lines.append(f"… and {report.warned - len(report.warnings):,} more warnings")
+    if report.ignored_columns:
+        lines.append(f"Columns that mean nothing to us: {', '.join(report.ignored_columns)}")
+    counts = ("rows", "created", "updated", "unchanged", "rejected", "reactions")
+    lines.append(columns([(name, f"{getattr(report, name):,}") for name in counts]))
+    if report.rejected_file:
+        lines.append(f"The rejected rows and their reasons are in {report.rejected_file}")
+    return "\n".join(lines)

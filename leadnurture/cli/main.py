@@ -1,0 +1,54 @@
+"""The list of commands, and how an error leaves: a sentence and an exit code, never a traceback."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import typer
+
+from leadnurture.cli import files, leads, running
+from leadnurture.cli.output import told
+from leadnurture.errors import LeadNurtureError, StorageFullError
+
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    help="Nurture programs as files, moved as sets, explained row by row.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+import_app = typer.Typer(help="Bring in what other systems know.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
+
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    files.check, files.apply, files.schema, files.migrate, files.doctor,
+    running.up, running.web, running.worker, running.look, running.wave, running.deliver,
+    leads.status, leads.explain, leads.react, leads.close, leads.deal,
+    running.demo, running.bench,
+)  # fmt: skip
+for command in COMMANDS:
+    app.command()(command)
+import_app.command("leads")(leads.import_leads)
+
+
+def main() -> None:
+    """Runs the command of this process."""
+    try:
+        app()
+    except LeadNurtureError as error:
+        told(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has enough; the interpreter must not complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        told(str(StorageFullError()))
+        sys.exit(StorageFullError.exit_code)

@@ -1,0 +1,77 @@
+"""What a command says: lines for people, one JSON document for machines, progress where it takes long.
+
+Results go to the standard output, all else to the standard error, so that a pipe gets the result alone.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+class Format(StrEnum):
+    """Who reads the result."""
+
+    text = "text"
+    json = "json"
+
+
+ProjectFolder = Annotated[
+    Path, typer.Option("--project", help="The project's folder.", metavar="DIR", show_default=False)
+]
+OutputFormat = Annotated[Format, typer.Option("--format", help="text for people, json for machines.")]
+HERE = Path()
+
+
+def show(result: object, form: Format, text: Callable[[], str]) -> None:
+    """Prints the result of a command."""
+    typer.echo(json.dumps(plain(result), ensure_ascii=False, indent=2) if form is Format.json else text())
+
+
+def plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON knows
+    """A value as JSON knows it: dataclasses as objects, instants and dates as ISO 8601."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(part) for part in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def told(sentence: str) -> None:
+    """Says something beside the result."""
+    typer.echo(sentence, err=True)
+
+
+@contextmanager
+def progress(what: str, form: Format) -> Iterator[Callable[[str], None]]:
+    """Says how far long work is: a live line on a terminal, else plain lines; nothing for machines."""
+    if form is Format.json:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status(what) as status:
+            yield lambda done: status.update(f"{what}: {done}")
+    else:
+        yield lambda done: told(f"{what}: {done}")
+
+
+def columns(rows: list[tuple[str, ...]]) -> str:
+    """Rows as aligned columns."""
+    if not rows:
+        return ""
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -1,0 +1,142 @@
+"""Commands that run the product: everything at once, one of its processes, or one piece of work by hand."""
+
+import os
+import socket
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from leadnurture.app import Project, find_project, open_project
+from leadnurture.cli.logs import configure_logs
+from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
+from leadnurture.errors import PortBusyError
+
+if TYPE_CHECKING:
+    from flows.runs import Runs
+
+Result = TypeVar("Result")
+
+
+def up(project: ProjectFolder = HERE) -> None:
+    """Run everything on this machine: Prefect's server, the web server and the worker; until Ctrl-C."""
+    from flows.supervisor import Supervisor
+
+    opened = open_project(project)
+    opened.definitions()
+    configure_logs(opened.settings)
+    supervisor = Supervisor(opened)
+    with supervisor.stops_on_signals():
+        supervisor.start()
+        with progress("Starting", Format.text) as say:
+            supervisor.wait_ready(say)
+        told("\n".join(supervisor.addresses()))
+        while not supervisor.is_stopping(1.0):
+            supervisor.poll()
+
+
+def web(project: ProjectFolder = HERE) -> None:
+    """Run the web server: public links, hooks, the API and the pages."""
+    opened = open_project(project)
+    settings = opened.settings
+    configure_logs(settings)
+    _refuse_busy(settings.host, settings.port)
+    import uvicorn
+
+    from leadnurture.web import create_app
+
+    app = create_app(opened)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
+
+
+def _refuse_busy(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortBusyError(
+                f"Port {port} is taken ({error.strerror}); choose another with LEADNURTURE_PORT."
+            ) from error
+
+
+def worker(project: ProjectFolder = HERE) -> None:
+    """Run the clock with everything that falls due: waves, mails, handoffs."""
+    opened = _open_for_flows(project)
+    opened.definitions()
+    from flows.worker import Worker
+
+    Worker(opened).run()
+
+
+def wave(
+    program: Annotated[str, typer.Argument(metavar="PROGRAM")],
+    project: ProjectFolder = HERE,
+    form: OutputFormat = Format.text,
+) -> None:
+    """Run a wave of a program now, if anything is due in it."""
+    opened = _open_for_flows(project)
+    opened.definitions().program(program)
+    from flows.nurture import run_wave
+
+    done = _with_runs(opened, lambda runs: run_wave(opened, program, f"command:{os.getpid()}", runs))
+    show(done, form, lambda: str(done) if done else "Nothing is due, or a worker is at it.")
+
+
+def look(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
+    """Look at the leads that changed now: scores, enrollments, stages, the threshold."""
+    opened = _open_for_flows(project)
+    from flows.handoff import run_look
+    from leadnurture.domain.vocabulary import TRACKS
+
+    done = _with_runs(opened, lambda runs: {track: run_look(opened, track, runs) for track in TRACKS})
+    show(
+        done,
+        form,
+        lambda: "\n".join(f"{track}: {looked or 'nothing has changed'}" for track, looked in done.items()),
+    )
+
+
+def deliver(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
+    """Send the mails that are due now."""
+    opened = _open_for_flows(project)
+    from flows.deliver import run_delivery
+
+    done = _with_runs(opened, lambda runs: run_delivery(opened, runs))
+    show(done, form, lambda: str(done) if done else "Nothing is to be sent.")
+
+
+def demo(
+    project: ProjectFolder = HERE,
+    seconds: Annotated[float | None, typer.Option(help="End by itself so long after the first wave.")] = None,
+) -> None:
+    """Run the whole system on sample leads, with an audience that responds in time-lapse."""
+    raise typer.Exit(import_module("leadnurture.demo").run(find_project(project), seconds))
+
+
+def bench(form: OutputFormat = Format.text) -> None:
+    """Print the benchmark table: the engine beside the same work in hand-written bulk SQL."""
+    raise typer.Exit(import_module("leadnurture.bench").run(form.value))
+
+
+def _open_for_flows(folder: Path) -> Project:
+    """The project, with the environment that Prefect reads when it is imported."""
+    from flows.environment import enter_prefect_environment
+
+    opened = open_project(folder)
+    configure_logs(opened.settings)
+    enter_prefect_environment(opened.settings)
+    return opened
+
+
+def _with_runs(project: Project, work: "Callable[[Runs], Result]") -> Result:
+    """Does a piece of work, shown in Prefect if that answers."""
+    from flows.runs import Runs
+
+    runs = Runs(project.settings.prefect_api)
+    try:
+        return work(runs)
+    finally:
+        runs.close(5.0)
