@@ -1,0 +1,1 @@
+"""The only code that knows Prefect and APScheduler: what runs when, and how a person watches it."""

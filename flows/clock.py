@@ -1,0 +1,181 @@
+"""Wakes work when it falls due, by APScheduler: a date job per program and track, no empty runs.
+
+One idea to hold: the jobs are only a picture of the rows. Once a second (`poll`) the rows say when each kind
+of work is due next and the jobs are set to that, since reactions come in through other processes. So nothing
+is lost when a job is missed, and a clock that starts anew is complete after its first poll.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, Protocol
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from leadnurture.app import Upcoming, machine_now
+from leadnurture.domain.vocabulary import Track
+from leadnurture.errors import LeadNurtureError
+
+logger = logging.getLogger("leadnurture.flows")
+
+POLL_SECONDS: Final = 1.0
+STEPPING_POLL_SECONDS: Final = 0.2
+"""Where a clock steps, somebody waits for it to be done."""
+GATHERING: Final = timedelta(seconds=2)
+"""How long a look waits after the first reaction, so that those after it come into the same wave."""
+FIRST_PAUSE: Final = 2.0
+LONGEST_PAUSE: Final = 60.0
+# A date job must never be dropped for being late, and never run beside itself.
+JOB: Final[dict[str, Any]] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+
+
+class Surface(Protocol):
+    """What the clock asks of the product."""
+
+    def now(self) -> tuple[datetime, bool]:
+        """The product's now, and whether its clock is stepping."""
+
+    def upcoming(self, now: datetime) -> Upcoming:
+        """When each kind of work falls due next."""
+
+    def wave(self, program: str) -> object:
+        """Runs a wave of a program."""
+
+    def look(self, track: Track) -> object:
+        """Looks at the changed leads of a track."""
+
+    def deliver(self) -> object:
+        """Sends what is due."""
+
+    def sell(self) -> object:
+        """Assigns handoffs, watches the SLA, sends notices."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Work that falls due at an instant of the product's clock; what shares a lane runs in turn."""
+
+    name: str
+    lane: str
+    at: datetime
+    work: Callable[[], object]
+    gathers: bool = False
+
+
+class Clock:
+    """Runs the work of a surface when it falls due, until stopped."""
+
+    def __init__(self, surface: Surface, *, poll_seconds: float | None = None) -> None:
+        self._surface = surface
+        _, is_stepping = surface.now()
+        self._poll_seconds = poll_seconds or (STEPPING_POLL_SECONDS if is_stepping else POLL_SECONDS)
+        lanes = {lane: ThreadPoolExecutor(1) for lane in ("default", "engine", "mail", "sales")}
+        self._scheduler = BackgroundScheduler(executors=lanes, job_defaults=JOB, timezone="UTC")
+        self._busy: set[str] = set()
+        self._failures: dict[str, int] = {}
+        self._not_before: dict[str, datetime] = {}
+        self._lock = threading.Lock()
+        self._is_blind = False
+
+    def start(self) -> None:
+        """Starts the scheduler; what is due already runs at once."""
+        self._scheduler.add_job(
+            self.poll, "interval", seconds=self._poll_seconds, id="poll", next_run_time=machine_now()
+        )
+        self._scheduler.start()
+
+    def stop(self, *, wait: bool = True) -> None:
+        """Arms nothing more and waits for what runs."""
+        self._scheduler.shutdown(wait=wait)
+
+    def poll(self) -> None:
+        """Reads the rows and sets the alarms by them. A database that does not answer is asked again."""
+        try:
+            now, is_stepping = self._surface.now()
+            alarms = list(self._alarms(self._surface.upcoming(now)))
+        except Exception as error:  # noqa: BLE001 - the clock must go on
+            if not self._is_blind:
+                logger.error("The clock cannot read what is due: %s", told(error))  # noqa: TRY400 - a sentence
+            self._is_blind = True
+            return
+        self._is_blind = False
+        with self._lock:
+            for alarm in alarms:
+                self._arm(alarm, now, is_stepping=is_stepping)
+
+    def _alarms(self, upcoming: Upcoming) -> Iterator[Alarm]:
+        for track, at in upcoming.looks.items():
+            yield Alarm(f"look {track}", "engine", at, partial(self._surface.look, track), gathers=True)
+        for program, at in upcoming.waves.items():
+            yield Alarm(f"wave {program}", "engine", at, partial(self._surface.wave, program))
+        if upcoming.sending is not None:
+            yield Alarm("deliver", "mail", upcoming.sending, self._surface.deliver)
+        if upcoming.sales is not None:
+            yield Alarm("sell", "sales", upcoming.sales, self._surface.sell)
+
+    def _arm(self, alarm: Alarm, now: datetime, *, is_stepping: bool) -> None:
+        """Sets the job of an alarm, unless it runs now; an earlier one stays: reactions put nothing off."""
+        at = self._due(alarm, now, is_stepping=is_stepping)
+        if at is None or alarm.name in self._busy:
+            return
+        at = max(at, self._not_before.get(alarm.name, at))
+        armed = self._scheduler.get_job(alarm.name)
+        if armed is not None and armed.next_run_time <= at:
+            return
+        self._scheduler.add_job(
+            self._run,
+            "date",
+            run_date=at,
+            args=[alarm],
+            id=alarm.name,
+            executor=alarm.lane,
+            replace_existing=True,
+        )
+
+    def _due(self, alarm: Alarm, now: datetime, *, is_stepping: bool) -> datetime | None:
+        """The machine's instant for an alarm. A stepping clock stands while anything is due, so only that."""
+        if is_stepping:
+            return machine_now() if alarm.at <= now else None
+        if alarm.at > now:
+            return alarm.at
+        return machine_now() + GATHERING if alarm.gathers else machine_now()
+
+    def _run(self, alarm: Alarm) -> None:
+        with self._lock:
+            self._busy.add(alarm.name)
+        did_something = False
+        try:
+            did_something = alarm.work() is not None
+        except Exception as error:  # noqa: BLE001 - one program's trouble is not another's
+            self._pause(alarm.name, error)
+        else:
+            self._failures.pop(alarm.name, None)
+            self._not_before.pop(alarm.name, None)
+        finally:
+            with self._lock:
+                self._busy.discard(alarm.name)
+        if did_something:
+            self.poll()
+
+    def _pause(self, name: str, error: Exception) -> None:
+        """Lets failing work rest, longer each time."""
+        self._failures[name] = self._failures.get(name, 0) + 1
+        seconds = min(FIRST_PAUSE * 2 ** (self._failures[name] - 1), LONGEST_PAUSE)
+        self._not_before[name] = machine_now() + timedelta(seconds=seconds)
+        is_bug = not isinstance(error, LeadNurtureError)
+        logger.error(
+            "%s failed, again in %d seconds: %s",
+            name,
+            seconds,
+            told(error),
+            exc_info=error if is_bug else None,
+        )
+
+
+def told(error: Exception) -> str:
+    """An error in one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,86 @@
+"""Sending as a Prefect flow: planned messages go to the provider. No run without mails."""
+
+import functools
+from datetime import datetime
+from typing import Any, Final
+
+from prefect import State, flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed
+from sqlalchemy import func, select
+
+from flows.artifacts import show_failures
+from flows.projects import project_at
+from flows.runs import Runs
+from flows.work import Work, once
+from leadnurture import mail
+from leadnurture.app import Project, machine_now
+from leadnurture.mail import Delivered
+from leadnurture.store.tables import metadata
+
+BATCH: Final = 5_000
+"""Mails a run at most, so that new mail that is due sooner never waits long."""
+FAILURES_SHOWN: Final = 200
+SEND: Final = "send"
+
+
+def run_delivery(project: Project, runs: Runs) -> Delivered | None:
+    """Sends what is due; None when nothing is."""
+    now = project.clock()
+    mails = min(_count_due(project, now), BATCH)
+    if not mails:
+        return None
+    work = Work([SEND], lambda _: _deliver(project, now))
+    runs.carry_out(work, functools.partial(_show, project, mails, now))
+    return work.do(SEND)
+
+
+def _deliver(project: Project, now: datetime) -> Delivered:
+    return mail.deliver(
+        project.database,
+        project.provider,
+        project.links,
+        now,
+        machine_now=machine_now(),
+        parallel=project.settings.mail_parallel,
+        limit=BATCH,
+    )
+
+
+def _show(project: Project, mails: int, now: datetime, key: str) -> object:
+    return deliver(project=str(project.root), mails=mails, now=now, key=key, return_state=True)
+
+
+@flow(flow_run_name="deliver ({mails} mails)", persist_result=False)
+def deliver(project: str, mails: int, now: datetime, key: str) -> State[Any]:
+    """Hands the mails that are due to the provider."""
+    return send(project, mails, now, key, return_state=True)
+
+
+@task(name=SEND, task_run_name="send ({mails} mails)", persist_result=False, cache_policy=NO_CACHE)
+def send(project: str, mails: int, now: datetime, key: str) -> State[Any]:  # noqa: ARG001 - the count stands in the name
+    """Sends once, whoever asks; failures become a badge on the task."""
+    return state_of(once(key, SEND, lambda: _deliver(project_at(project), now)))
+
+
+def state_of(done: Delivered) -> State[Any]:
+    """How a delivery went, as Prefect shows it: some failed is still completed, all failed is not."""
+    failed = done.failed + done.unknown
+    counts = ("sent", "failed", "unknown", "again", "refused", "moved")
+    told = (
+        ", ".join(f"{getattr(done, name):,} {name}" for name in counts if getattr(done, name))
+        or "nothing was to be sent"
+    )
+    if done.failures:
+        rows = [{"message": message_id, "why": why} for message_id, why in done.failures[:FAILURES_SHOWN]]
+        show_failures("failures", rows)
+    if not failed:
+        return Completed(message=told)
+    return Completed(name="PartlyFailed", message=told) if done.sent else Failed(message=told)
+
+
+def _count_due(project: Project, now: datetime) -> int:
+    message = metadata.tables["message"]
+    due = select(func.count()).where(message.c.status == "planned", message.c.send_at <= now)
+    with project.database.read() as connection:
+        return connection.execute(due).scalar_one()

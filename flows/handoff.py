@@ -1,0 +1,91 @@
+"""The look at leads that changed, and what goes to sales, as Prefect flows. No run without work."""
+
+import functools
+from datetime import datetime
+from typing import Any, Final
+
+from prefect import State, flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed
+
+from flows.projects import project_at
+from flows.runs import Runs
+from flows.work import Work, once
+from leadnurture import engine, sales
+from leadnurture.app import Project, send_notices, upcoming
+from leadnurture.domain.vocabulary import Track
+from leadnurture.engine import Looked
+
+LOOK: Final = "look"
+ASSIGN: Final = "assign"
+WATCH: Final = "watch the SLA"
+TELL: Final = "send notices"
+# Deciding comes before telling, so that a notice that is decided now leaves in this run.
+STEPS: Final = (ASSIGN, WATCH, TELL)
+
+
+def run_look(project: Project, track: Track, runs: Runs) -> Looked | None:
+    """Looks at the leads of a track that changed; None when none did."""
+    now = project.clock()
+    with project.database.read() as connection:
+        due = engine.next_look(connection, track)
+    if due is None or due > now:
+        return None
+    work = Work([LOOK], lambda _: engine.look(project.database, track, now))
+    runs.carry_out(work, functools.partial(_show_look, project, track, now))
+    return work.do(LOOK)
+
+
+def _show_look(project: Project, track: Track, now: datetime, key: str) -> object:
+    return look(project=str(project.root), track=track, now=now, key=key, return_state=True)
+
+
+@flow(flow_run_name="look at {track}", persist_result=False)
+def look(project: str, track: Track, now: datetime, key: str) -> State[Any]:
+    """Scores, enrolls, ends and qualifies the leads of a track about whom something changed."""
+    return look_at_track(project, track, now, key, return_state=True)
+
+
+@task(name=LOOK, task_run_name="look at {track}", persist_result=False, cache_policy=NO_CACHE)
+def look_at_track(project: str, track: Track, now: datetime, key: str) -> State[Any]:
+    """One look; safe to repeat."""
+    done = once(key, LOOK, lambda: engine.look(project_at(project).database, track, now))
+    counts = ("leads", "enrolled", "ended", "qualified", "switched")
+    return Completed(message=", ".join(f"{getattr(done, name):,} {name}" for name in counts))
+
+
+def run_sales(project: Project, runs: Runs) -> dict[str, int] | None:
+    """Assigns handoffs, watches the SLA, sends notices; None when there is nothing of it to do."""
+    now = project.clock()
+    due = upcoming(project, now).sales
+    if due is None or due > now:
+        return None
+    work = Work(STEPS, functools.partial(_sell, project, now))
+    runs.carry_out(work, functools.partial(_show_sales, project, now))
+    return {step: work.do(step) for step in STEPS}
+
+
+def _sell(project: Project, now: datetime, step: str) -> int:
+    if step == ASSIGN:
+        return sales.assign_handoffs(project.database, now)
+    if step == WATCH:
+        return sales.watch_sla(project.database, now)
+    return send_notices(project, now).sent
+
+
+def _show_sales(project: Project, now: datetime, key: str) -> object:
+    return handoff(project=str(project.root), now=now, key=key, return_state=True)
+
+
+@flow(flow_run_name="handoffs", persist_result=False)
+def handoff(project: str, now: datetime, key: str) -> State[Any]:
+    """Gives open handoffs to people, watches what sales owes, and tells them."""
+    states = [sales_task(project, step, now, key, return_state=True) for step in STEPS]
+    return next((state for state in states if not state.is_completed()), states[-1])
+
+
+@task(task_run_name="{step}", persist_result=False, cache_policy=NO_CACHE)
+def sales_task(project: str, step: str, now: datetime, key: str) -> State[Any]:
+    """One of the three; safe to repeat."""
+    done = once(key, step, lambda: _sell(project_at(project), now, step))
+    return Completed(message=str(done)) if done else Completed(name="Skipped", message="nothing to do")

@@ -1,0 +1,107 @@
+"""Shows work as flow runs of Prefect while it is done, and keeps it from ever waiting for Prefect.
+
+One idea to hold: a single thread talks with Prefect, one flow run at a time (its server on SQLite answers 503
+to the second). The work is done by that run's tasks if it comes about; if it does not within `PATIENCE`,
+whoever ordered the work does it himself, and the run shows it afterwards.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from flows.work import Work
+
+logger = logging.getLogger("leadnurture.flows")
+
+PATIENCE: Final = 2.0
+"""Seconds for which work waits for its run to begin or to go on."""
+GLANCE: Final = 0.02
+PAUSE: Final = 30.0
+"""Seconds after a failure in which Prefect is left alone."""
+WAITING: Final = 20
+"""Runs that may wait to be shown; more are not shown."""
+ANSWERS_WITHIN: Final = 1.0
+
+
+@dataclass(frozen=True)
+class _Order:
+    work: Work[Any]
+    show: Callable[[str], object]
+
+
+class Runs:
+    """Carries out work inside flow runs. `api` is Prefect's; None shows nothing."""
+
+    def __init__(self, api: str | None) -> None:
+        self._api = api
+        self._orders: queue.Queue[_Order | None] = queue.Queue(WAITING)
+        self._silent_until = 0.0
+        self._is_silent = False
+        self._thread = threading.Thread(target=self._show_orders, name="runs", daemon=True)
+        if api is not None:
+            self._thread.start()
+
+    def carry_out(self, work: Work[Any], show: Callable[[str], object]) -> None:
+        """Returns when all of the work is done, inside the flow run that `show(key)` makes if it comes."""
+        if self._api is not None and time.monotonic() >= self._silent_until and self._order(work, show):
+            while not (work.is_finished or work.refused.is_set() or work.idle_seconds > PATIENCE):
+                time.sleep(GLANCE)
+        work.do_rest()
+
+    def close(self, seconds: float) -> None:
+        """Waits for the runs that are being shown, but no longer than so many seconds."""
+        if self._thread.is_alive():
+            try:
+                self._orders.put(None, timeout=seconds)
+            except queue.Full:
+                return
+            self._thread.join(seconds)
+
+    def _order(self, work: Work[Any], show: Callable[[str], object]) -> bool:
+        try:
+            self._orders.put_nowait(_Order(work, show))
+        except queue.Full:
+            self._fall_silent("does not keep up")
+            return False
+        return True
+
+    def _show_orders(self) -> None:
+        while (order := self._orders.get()) is not None:
+            try:
+                self._show(order)
+            except Exception as error:  # noqa: BLE001 - whatever Prefect raises, the work is ours
+                self._fall_silent(f"failed ({type(error).__name__}: {str(error)[:200]!r})")
+            finally:
+                order.work.refused.set()
+
+    def _show(self, order: _Order) -> None:
+        if time.monotonic() < self._silent_until or not self._answers():
+            return
+        # The heartbeat's thread would be joined for a second at the end of every run.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            order.show(order.work.key)
+        if self._is_silent:
+            self._is_silent = False
+            logger.info("Prefect answers again")
+
+    def _answers(self) -> bool:
+        try:
+            httpx.get(f"{self._api}/health", timeout=ANSWERS_WITHIN).raise_for_status()
+        except httpx.HTTPError as error:
+            self._fall_silent(f"does not answer ({type(error).__name__})")
+            return False
+        return True
+
+    def _fall_silent(self, why: str) -> None:
+        """Leaves Prefect alone for a while; says so once."""
+        self._silent_until = time.monotonic() + PAUSE
+        if not self._is_silent:
+            self._is_silent = True
+            logger.warning("Prefect at %s %s; the work goes on without being shown there", self._api, why)

@@ -1,0 +1,84 @@
+"""The long-lived process that does the work: the clock, and behind it waves, looks, mails and handoffs."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+from uuid import uuid4
+
+from flows.clock import Clock
+from flows.deliver import run_delivery
+from flows.handoff import run_look, run_sales
+from flows.nurture import run_wave
+from flows.runs import Runs
+from leadnurture import mail
+from leadnurture.app import Project, Upcoming, machine_now, upcoming
+from leadnurture.domain.vocabulary import Track
+
+logger = logging.getLogger("leadnurture.flows")
+
+GRACE: Final = 5.0
+"""Seconds for which the end waits for runs that are still to be shown in Prefect."""
+
+
+class Worker:
+    """One worker. Any number of them share the programs and the sending by leases."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._runs = Runs(project.settings.prefect_api)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._is_over = threading.Event()
+
+    def run(self) -> None:
+        """Works until SIGTERM or Ctrl-C; then finishes what it has begun."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._is_over.set())
+        mail.recover(self._project.database, self._project.clock(), machine_now())
+        clock = Clock(self)
+        clock.start()
+        notify("READY=1")
+        logger.info("The worker is at work")
+        self._is_over.wait()
+        notify("STOPPING=1")
+        clock.stop()
+        self._runs.close(GRACE)
+        logger.info("The worker has ended")
+
+    def now(self) -> tuple[datetime, bool]:
+        """The product's now, and whether its clock is stepping."""
+        stepping = self._project.stepping()
+        return (machine_now(), False) if stepping is None else (stepping, True)
+
+    def upcoming(self, now: datetime) -> Upcoming:
+        """When each kind of work falls due next."""
+        return upcoming(self._project, now)
+
+    def wave(self, program: str) -> object:
+        """Runs a wave of a program."""
+        return run_wave(self._project, program, self._owner, self._runs)
+
+    def look(self, track: Track) -> object:
+        """Looks at the changed leads of a track."""
+        return run_look(self._project, track, self._runs)
+
+    def deliver(self) -> object:
+        """Sends what is due."""
+        return run_delivery(self._project, self._runs)
+
+    def sell(self) -> object:
+        """Assigns handoffs, watches the SLA, sends notices."""
+        return run_sales(self._project, self._runs)
+
+
+def notify(message: str) -> None:
+    """Tells whoever started us, in systemd's way (sd_notify): a datagram to the socket of NOTIFY_SOCKET."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(message.encode(), "\0" + address[1:] if address.startswith("@") else address)
