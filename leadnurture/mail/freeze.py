@@ -1,0 +1,274 @@
+"""What a mail is made of, looked up and frozen when it is claimed: so that what was sent can be shown again exactly.
+
+One idea to hold: a template is asked first which names it looks up, and only these are frozen. The JSON is short, holds
+no more about a person than his mail does, and rendering it again with the template of the same hash gives the same mail.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Row, text
+
+from leadnurture.domain.company import Company
+from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.timing import Duration
+from leadnurture.links import Links
+from leadnurture.mail.names import LINKS, Path
+from leadnurture.mail.rendering import Rendering, rendering
+from leadnurture.store.instants import day_of, from_micros
+
+DECLARED: Final = frozenset({"facts", "account"})
+DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+LINK: Final = "link"
+"""The name of the link to a content, in the token of a click."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A claimed message with all that its mail is made of."""
+
+    message_id: int
+    template: str
+    content: Mapping[str, Any]
+    """`to`, `to_name`, `from`, `from_name` and the `values` of the template: short texts, numbers and flags."""
+
+    @property
+    def facts(self) -> str:
+        """As it lies in `message.facts`."""
+        return json.dumps(self.content, ensure_ascii=False, separators=(",", ":"))
+
+
+class Freezer:
+    """Knows the compiled templates of the project and the links of its mails."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self._known: dict[str, Rendering] = {}
+
+    def load(self, connection: Connection) -> None:
+        """Compiles the templates that are new, outside of any transaction that writes."""
+        hashes = set(connection.execute(text("SELECT DISTINCT hash FROM content_track")).scalars())
+        if not hashes <= self._known.keys():
+            rows = connection.execute(
+                text(
+                    "SELECT hash, subject, html, text FROM source WHERE hash IN (SELECT hash FROM content_track)"
+                )
+            )
+            self._known = {row.hash: rendering(row.subject, row.html, row.text) for row in rows}
+
+    def rendering(self, template: str) -> Rendering:
+        """The compiled template of a claimed message."""
+        return self._known[template]
+
+    def freeze(self, connection: Connection, definitions: Definitions) -> list[Frozen]:
+        """What the messages are made of that may leave; one whose template is newer than the last `load` waits. Two statements."""
+        rows = [row for row in connection.execute(_FACTS) if row.template in self._known]
+        wanted = {row.template: self._known[row.template].paths for row in rows}
+        declared = (
+            _declared(connection, definitions.company)
+            if any(path.root in DECLARED for paths in wanted.values() for path in paths)
+            else {}
+        )
+        return [
+            self._frozen(row, wanted[row.template], declared.get(row.id, {}), definitions) for row in rows
+        ]
+
+    def _frozen(
+        self, row: Row[Any], paths: frozenset[Path], declared: Mapping[str, object], definitions: Definitions
+    ) -> Frozen:
+        sender_name, sender = _sender(row, definitions)
+        known = _Known(row, definitions, declared, (sender_name, sender))
+        values: dict[str, Any] = {}
+        for path in sorted(paths, key=str):
+            if path.attribute is not None:
+                values.setdefault(path.root, {})[path.attribute] = known.value(path)
+            elif path.root not in LINKS:
+                values[path.root] = row.variant or ""
+        values |= {
+            name: self._link(name, row, definitions.company)
+            for name in LINKS
+            if Path(name, None) in paths or name == "unsubscribe_link"
+        }
+        content = {
+            "to": row.email,
+            "to_name": _full_name(row),
+            "from": sender,
+            "from_name": sender_name,
+            "values": values,
+        }
+        return Frozen(row.id, row.template, content)
+
+    def _link(self, name: str, row: Row[Any], company: Company) -> str:
+        if name == "unsubscribe_link":
+            return self._links.unsubscribe(row.lead_id, row.id)
+        if name == "register_link":
+            return self._links.register(row.id, row.session or "")
+        if name == "decline_link":
+            return self._links.decline(row.id, row.session or "")
+        return self._links.click(row.id, LINK) if row.link or row.session_link else company.url
+
+
+def target_of(connection: Connection, message_id: int, target: str) -> str | None:
+    """Where a link of a message leads: to its content, else to the webinar that it is about. None for a link that is not there."""
+    row = connection.execute(
+        text("""
+            SELECT coalesce(c.link, o.link) AS link FROM message m
+              LEFT JOIN content c ON c.name = m.content LEFT JOIN content o ON o.name = m.session_content
+             WHERE m.id = :id"""),
+        {"id": message_id},
+    ).first()
+    return row.link if row is not None and target == LINK else None
+
+
+_FACTS: Final = text("""
+    SELECT m.id, m.lead_id, m.content, m.session, m.session_content, m.variant, w.template,
+           l.email, l.first_name, l.last_name, l.country, l.language, l.role, l.zone, l.source, l.track,
+           a.name AS account_name, a.domain AS account_domain, a.owner AS account_owner,
+           c.title, c.kind, c.link, o.title AS session_title, o.link AS session_link, o.kind AS session_kind, n.starts_at
+      FROM work_claim w
+      JOIN message m ON m.id = w.message_id
+      JOIN lead l ON l.id = m.lead_id
+      LEFT JOIN account a ON a.id = l.account_id
+      LEFT JOIN content c ON c.name = m.content
+      LEFT JOIN content o ON o.name = m.session_content
+      LEFT JOIN content_session n ON n.content = m.session_content AND n.name = m.session
+     WHERE w.is_mine AND w.verdict = 'go' ORDER BY m.id""")
+
+
+def _declared(connection: Connection, company: Company) -> Mapping[int, Mapping[str, object]]:
+    """The declared facts of each message's lead and account, by their full names."""
+    kinds = dict(company.facts)
+    rows = connection.execute(
+        text("""
+            SELECT w.message_id, f.name, f.text, f.number FROM work_claim w JOIN lead_fact f ON f.lead_id = w.lead_id
+             WHERE w.is_mine AND w.verdict = 'go'
+             UNION ALL
+            SELECT w.message_id, 'account.' || f.name, f.text, f.number
+              FROM work_claim w JOIN lead l ON l.id = w.lead_id JOIN account_fact f ON f.account_id = l.account_id
+             WHERE w.is_mine AND w.verdict = 'go'""")
+    )
+    found: dict[int, dict[str, object]] = {}
+    for row in rows:
+        found.setdefault(row.message_id, {})[row.name] = _fact(kinds.get(row.name), row.text, row.number)
+    return found
+
+
+def _fact(kind: str | None, words: str | None, number: float | None) -> object:
+    if number is None:
+        return words
+    if kind == "date":
+        day = day_of(int(number))
+        return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+    if kind == "flag":
+        return bool(number)
+    return int(number) if number.is_integer() else number
+
+
+def _sender(row: Row[Any], definitions: Definitions) -> tuple[str, str]:
+    """Who writes: the account manager where the agreement says so and there is one, else the company."""
+    company = definitions.company
+    if definitions.agreement(row.track).sender == "account manager" and row.account_owner:
+        for person in company.people:
+            if person.id == row.account_owner:
+                return person.name, person.email
+    return company.sender_name, company.sender_address
+
+
+def _full_name(row: Row[Any]) -> str:
+    return " ".join(f"{row.first_name} {row.last_name}".split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Everything that a template may look up about one message."""
+
+    row: Row[Any]
+    definitions: Definitions
+    declared: Mapping[str, object]
+    sender: tuple[str, str]
+
+    def value(self, path: Path) -> object:
+        """The value of a dotted name; None where nothing is known."""
+        return _VALUES[path.root](self, path.attribute or "")
+
+    def of_lead(self, name: str) -> object:
+        """`lead.first_name`."""
+        if name in {"address", "email"}:
+            return self.row.email
+        return _full_name(self.row) if name == "name" else getattr(self.row, name)
+
+    def of_account(self, name: str) -> object:
+        """`account.name`, and the declared facts of the account."""
+        if name == "owner":
+            names = {person.id: person.name for person in self.definitions.company.people}
+            return names.get(self.row.account_owner)
+        return (
+            getattr(self.row, f"account_{name}")
+            if name in {"name", "domain"}
+            else self.declared.get(f"account.{name}")
+        )
+
+    def of_content(self, name: str) -> object:
+        """`content.title`."""
+        return _length(self.definitions, self.row.content) if name == "length" else getattr(self.row, name)
+
+    def of_session(self, name: str) -> object:
+        """The webinar or event that the mail is about: a webinar in the reader's time, an event in that of its place."""
+        row, company = self.row, self.definitions.company
+        if name == "title" or row.starts_at is None:
+            return row.session_title if name == "title" else None
+        zone = company.zone if row.session_kind == "event" else row.zone
+        return session_words(row.starts_at, zone, _duration(self.definitions, row.session_content))[name]
+
+    def of_company(self, name: str) -> object:
+        """`company.postal_address`."""
+        return getattr(self.definitions.company, name)
+
+
+_VALUES: Final[Mapping[str, Callable[[_Known, str], object]]] = {
+    "lead": _Known.of_lead,
+    "account": _Known.of_account,
+    "facts": lambda known, name: known.declared.get(name),
+    "content": _Known.of_content,
+    "session": _Known.of_session,
+    "sender": lambda known, name: known.sender[("name", "address").index(name)],
+    "company": _Known.of_company,
+}
+
+
+def _duration(definitions: Definitions, content: str | None) -> Duration | None:
+    return next((one.length for one in definitions.contents if one.name == content), None)
+
+
+def _length(definitions: Definitions, content: str) -> str | None:
+    length = _duration(definitions, content)
+    return None if length is None else str(length)
+
+
+@functools.lru_cache(maxsize=4096)
+def session_words(starts_at: int, zone: str, length: Duration | None) -> Mapping[str, str]:
+    """`Tuesday 8 December 2026`, `15:00 to 15:45`, `Oslo time` of an instant in microseconds."""
+    starts = from_micros(starts_at).astimezone(ZoneInfo(zone))
+    time = f"{starts:%H:%M}"
+    if length is not None and length.is_absolute:
+        time += f" to {starts + timedelta(microseconds=length.microseconds):%H:%M}"
+    city = zone.rpartition("/")[2].replace("_", " ")
+    return {
+        "date": f"{DAYS[starts.weekday()]} {starts.day} {MONTHS[starts.month - 1]} {starts.year}",
+        "time": time,
+        "zone": city if city == "UTC" else f"{city} time",
+    }
+
+
+def thawed(facts: str) -> Mapping[str, Any]:
+    """What `Frozen.facts` wrote."""
+    content: Mapping[str, Any] = json.loads(facts)
+    return content

@@ -1,0 +1,159 @@
+"""Turns a compiled template and frozen values into a mail: subject, HTML and text, in a sandbox that can only look up names.
+
+One idea to hold: a template has no methods to call. Its values are plain dicts of short texts and numbers, a dot is a
+look-up in such a dict and nothing else, and whatever could grow a text without bound (`*`, `**`, `%`) is refused.
+"""
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jinja2 import StrictUndefined, Template, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import LoopContext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from leadnurture.mail.names import Path
+
+FILTERS: Final = (
+    "capitalize", "d", "default", "e", "escape", "first", "int", "join", "last", "length", "lower", "round", "title", "trim", "truncate", "upper",
+)  # fmt: skip
+TESTS: Final = (
+    "defined",
+    "undefined",
+    "divisibleby",
+    "even",
+    "odd",
+    "eq",
+    "equalto",
+    "ge",
+    "gt",
+    "in",
+    "le",
+    "lt",
+    "ne",
+    "none",
+    "number",
+    "string",
+    "true",
+    "false",
+)
+TEMPLATES_KEPT: Final = 512
+EMPTY_LINES: Final = re.compile(r"(?:[ \t]*\n){3,}")
+Values = Mapping[str, object]
+
+
+class MailEnvironment(ImmutableSandboxedEnvironment):
+    """Jinja without loaders, globals, methods and multiplication of texts."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def __init__(self, *, autoescape: bool) -> None:
+        super().__init__(autoescape=autoescape, undefined=StrictUndefined, finalize=shown, cache_size=0)
+        self.globals.clear()
+        self.filters = {name: self.filters[name] for name in FILTERS}
+        self.tests = {name: self.tests[name] for name in TESTS}
+
+    def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - Jinja's signature
+        """A look-up in a dict; `loop.index` and its like besides."""
+        if type(obj) is dict:
+            try:
+                return obj[attribute]
+            except KeyError:
+                return self.undefined(obj=obj, name=attribute)
+        if isinstance(obj, LoopContext):
+            return super().getattr(obj, attribute)
+        return self.undefined(f"a dot stands before {attribute!r} where there is nothing to look it up in")
+
+    def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401 - Jinja's signature
+        """The same with brackets."""
+        return (
+            self.getattr(obj, argument)
+            if isinstance(argument, str)
+            else self.undefined("brackets need a name")
+        )
+
+    def is_safe_callable(self, obj: Any) -> bool:  # noqa: ANN401, ARG002 - Jinja's signature
+        """Nothing is called."""
+        return False
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's signature
+        """Numbers may be multiplied, texts not: `"a" * 10**9` takes a gigabyte."""
+        if operator == "**" or not (isinstance(left, int | float) and isinstance(right, int | float)):
+            raise SecurityError(f"{operator} is for numbers only, and ** is not there")
+        return super().call_binop(context, operator, left, right)
+
+
+def shown(value: Any) -> Any:  # noqa: ANN401 - whatever a template prints
+    """What a value looks like in a mail: nothing for a missing one, 1200 for 1200.0."""
+    if value is None:
+        return ""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    return value
+
+
+HTML: Final = MailEnvironment(autoescape=True)
+PLAIN: Final = MailEnvironment(autoescape=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A mail as its reader sees it."""
+
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A template ready to render, and the names that it looks up: only these need be frozen with a message."""
+
+    subject: Template
+    html: Template
+    text: Template
+    paths: frozenset[Path]
+
+    def render(self, values: Values) -> Shown:
+        """The mail. Raises jinja2.TemplateError for values that do not fit."""
+        return Shown(
+            subject=" ".join(self.subject.render(values).split()),
+            html=self.html.render(values),
+            text=EMPTY_LINES.sub("\n\n", self.text.render(values)).strip() + "\n",
+        )
+
+    def pieces(self, values: Values) -> Iterator[str]:
+        """The mail piece by piece, so that whoever checks a template can stop it in time."""
+        for template in (self.subject, self.html, self.text):
+            yield from template.generate(values)
+
+
+@functools.lru_cache(maxsize=TEMPLATES_KEPT)
+def rendering(subject: str, html: str, text: str) -> Rendering:
+    """The compiled form of three Jinja sources, kept. Raises jinja2.TemplateSyntaxError."""
+    paths = frozenset(path for source in (subject, html, text) for path, _ in paths_in(HTML.parse(source)))
+    return Rendering(PLAIN.from_string(subject), HTML.from_string(html), PLAIN.from_string(text), paths)
+
+
+def paths_in(tree: nodes.Template) -> Iterator[tuple[Path, int]]:
+    """Every name that a template looks up from outside, with its line."""
+    own = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"} | {"loop", "super"}
+    dotted: set[int] = set()
+    for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        if isinstance(node.node, nodes.Name) and (attribute := attribute_of(node)) is not None:
+            dotted.add(id(node.node))
+            if node.node.name not in own:
+                yield Path(node.node.name, attribute), node.lineno
+    for name in tree.find_all(nodes.Name):
+        if name.name not in own and id(name) not in dotted:
+            yield Path(name.name, None), name.lineno
+
+
+def attribute_of(node: nodes.Getattr | nodes.Getitem) -> str | None:
+    """The name after the dot, or the one in brackets."""
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None

@@ -1,0 +1,214 @@
+"""Compiles the templates of a project: frames joined, MJML compiled away once, Jinja kept; subject and text derived.
+
+One idea to hold: while MJML and the text converter work, every Jinja tag is a plain word that they cannot touch. So
+quotes, spaces and `<` in an expression survive, and whatever word is missing afterwards was dropped and is a problem.
+"""
+
+import hashlib
+import html
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import mjml
+from jinja2 import TemplateError, TemplateSyntaxError, nodes
+
+from leadnurture.definitions import Problem
+from leadnurture.domain.definitions import Definitions
+from leadnurture.engine import CompiledTemplate
+from leadnurture.mail.layers import Layer, Tag, flatten, read_layer
+from leadnurture.mail.names import Path, known_names, objection
+from leadnurture.mail.plain import plain_text
+from leadnurture.mail.rendering import HTML, Rendering, Values, paths_in, rendering
+
+FOLDER: Final = "templates/email"
+LONGEST: Final = 500_000
+CLIPPED: Final = 102_000
+SECONDS: Final = 1.0
+MOST_LOOPS: Final = 2
+WORD: Final = re.compile(r"zq(\d+)qz")
+SUBJECT: Final = re.compile(r"<mj-title\b[^>]*>(.*?)</mj-title>", re.DOTALL)
+BRACE: Final = re.compile(r"\{(?=[{%#])")
+# Every commercial mail carries both (RFC 8058, CAN-SPAM, UWG).
+OWED: Final = {
+    Path("unsubscribe_link", None): "a link to {{ unsubscribe_link }}",
+    Path("company", "postal_address"): "{{ company.postal_address }}",
+}
+
+
+def compile_templates(definitions: Definitions) -> tuple[tuple[CompiledTemplate, ...], tuple[Problem, ...]]:
+    """The compiled template of every content and track, and everything that is wrong with them. Writes nothing."""
+    sources = dict(definitions.templates)
+    names = known_names(definitions.company)
+    problems: dict[Problem, None] = {}
+    layers: dict[str, Layer] = {}
+    for path, source in sources.items():
+        found = list(_objections(path, source, names))
+        problems.update(dict.fromkeys(found))
+        if not found:
+            layers[path] = read_layer(source, HTML)
+    templates: list[CompiledTemplate] = []
+    for content in definitions.contents:
+        for track in content.tracks:
+            path = f"{content.name}/{track}.mjml"
+            compiled = _compiled(content.name, track, path, _loader(path, layers, sources))
+            if isinstance(compiled, Problem):
+                problems[compiled] = None
+            elif compiled is not None:
+                templates.append(compiled)
+                problems.update(dict.fromkeys(_trial(compiled, sample_values(names))))
+    return tuple(templates), tuple(problems)
+
+
+def sample_values(names: Mapping[str, frozenset[str]]) -> Values:
+    """Values with which every template must render."""
+    values: dict[str, object] = {
+        root: {name: f"{root} {name}" for name in sorted(inner)} for root, inner in names.items()
+    }
+    links = ("link", "register_link", "decline_link", "unsubscribe_link")
+    return values | {name: f"https://example.com/{name}" for name in links} | {"variant": ""}
+
+
+# --- what may stand in a file (the rest is told by `definitions` before a template is compiled) ------------------------
+
+
+def _objections(path: str, source: str, names: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
+    """Names that no mail knows, and loops that could run for ever, in one file by itself."""
+    lines = source.splitlines() or [""]
+
+    def problem(line: int, near: str, sentence: str) -> Problem:
+        column = lines[min(line, len(lines)) - 1].find(near) + 1
+        return Problem(f"{FOLDER}/{path}", line, max(column, 1), sentence)
+
+    try:
+        tree = HTML.parse(source)
+    except TemplateSyntaxError as error:
+        yield problem(error.lineno, "", f"Jinja: {error.message}")
+        return
+    for name, line in paths_in(tree):
+        sentence = objection(name, names)
+        if sentence is not None:
+            yield problem(line, str(name), sentence)
+    for loop in tree.find_all(nodes.For):
+        if len(list(loop.find_all(nodes.For))) >= MOST_LOOPS:
+            yield problem(loop.lineno, "{%", f"loops stand in each other at most {MOST_LOOPS} deep")
+
+
+def _loader(path: str, layers: Mapping[str, Layer], sources: Mapping[str, str]) -> Callable[[str], Layer]:
+    def load(name: str) -> Layer:
+        if name in layers:
+            return layers[name]
+        if name in sources:
+            raise _BrokenElsewhereError
+        raise TemplateSyntaxError(
+            f"there is no {FOLDER}/{name}; write it" if name == path else f'there is no "{name}" to extend', 1
+        )
+
+    return load
+
+
+class _BrokenElsewhereError(Exception):
+    """The file has problems that are told already."""
+
+
+# --- compiling -------------------------------------------------------------------------------------------------------
+
+
+def _compiled(
+    content: str, track: str, path: str, load: Callable[[str], Layer]
+) -> CompiledTemplate | Problem | None:
+    """One template, or what keeps it from being one; None when that is told already."""
+    try:
+        words = _Words(list(flatten(path, load)))
+        page = mjml.mjml2html(words.source)
+        if lost := words.lost(page):
+            return Problem(
+                f"{FOLDER}/{path}",
+                1,
+                1,
+                f"MJML leaves out {lost[0]}; between columns and sections it needs <mj-raw> around it",
+            )
+        subject = SUBJECT.search(words.source)
+        sources = (
+            words.restored(html.unescape(subject[1]) if subject else ""),
+            words.restored(page),
+            words.restored(plain_text(words.source)),
+        )
+        return CompiledTemplate(content, track, _hash(sources), path, *sources)
+    except _BrokenElsewhereError:
+        return None
+    except TemplateSyntaxError as error:
+        return Problem(f"{FOLDER}/{path}", error.lineno, 1, str(error.message))
+    except ValueError as error:
+        return Problem(f"{FOLDER}/{path}", 1, 1, f"MJML: {words.near(str(error))}")
+
+
+class _Words:
+    """A source whose Jinja tags are words of no language, and the way back."""
+
+    def __init__(self, tags: Sequence[Tag]) -> None:
+        self._tags = [tag.text for tag in tags if tag.words]
+        numbers = iter(range(len(self._tags)))
+        self.source = "".join(f"zq{next(numbers)}qz" if tag.words else tag.text for tag in tags)
+
+    def restored(self, text: str) -> str:
+        """With the tags in their places. Braces that are no tag stay braces."""
+        return WORD.sub(lambda found: self._tags[int(found[1])], BRACE.sub("{{ '{' }}", text))
+
+    def lost(self, text: str) -> list[str]:
+        """The tags that are not in a text."""
+        there = {int(number) for number in WORD.findall(text)}
+        return [tag for number, tag in enumerate(self._tags) if number not in there]
+
+    def near(self, message: str) -> str:
+        """An error of the compiler, with the source around its position instead of an offset."""
+        position = re.search(r" at position (\d+):\d+", message)
+        if position is None:
+            return message
+        excerpt = " ".join(self.restored(self.source[int(position[1]) :][:60]).split())
+        return f"{message[: position.start()]} near `{excerpt}`"
+
+
+def _hash(sources: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(sources).encode()).hexdigest()
+
+
+# --- trying ----------------------------------------------------------------------------------------------------------
+
+
+def _trial(template: CompiledTemplate, values: Values) -> Iterator[Problem]:
+    """What a compiled template shows when it is rendered, within a second and half a megabyte."""
+
+    def problem(sentence: str, *, is_warning: bool = False) -> Problem:
+        return Problem(f"{FOLDER}/{template.path}", 1, 1, sentence, is_warning)
+
+    try:
+        prepared = rendering(template.subject, template.html, template.text)
+        size = _rendered_size(prepared, values)
+    except TemplateError as error:
+        yield problem(f"the mail cannot be rendered: {error.message}")
+        return
+    if size is None:
+        yield problem(
+            f"the mail takes more than {SECONDS:.0f} second or {LONGEST // 1000} kB to render; shorten it"
+        )
+        return
+    if not prepared.subject.render(values).strip():
+        yield problem("the mail has no subject; fill {% block subject %} or <mj-title>")
+    for path in OWED:
+        for part, source in (("HTML", template.html), ("text", template.text)):
+            if path not in {name for name, _ in paths_in(HTML.parse(source))}:
+                yield problem(f"the {part} lacks {OWED[path]}; every mail needs it")
+    if len(template.html) > CLIPPED:
+        yield problem("the mail is longer than 102 kB, Gmail will cut it off", is_warning=True)
+
+
+def _rendered_size(prepared: Rendering, values: Values) -> int | None:
+    """Characters of the rendered mail; None when it takes too long or grows too large."""
+    size, ends = 0, time.monotonic() + SECONDS
+    for piece in prepared.pieces(values):
+        size += len(piece)
+        if size > LONGEST or time.monotonic() > ends:
+            return None
+    return size
