@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Connection, String, bindparam, case, cast, func, insert, literal, literal_column, not_, null, or_, select, update
 
 from leadnurture.domain.agreement import Agreement, StageRule
-from leadnurture.domain.condition import Condition, depends_on_dates
+from leadnurture.domain.condition import Compare, Condition, DaysUntil, OneOf, Reacted, depends_on_dates, leaves
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Program
 from leadnurture.domain.vocabulary import BUILT_IN_FACTS, STAGES, Track
@@ -446,16 +446,32 @@ def _next_reason(agreement: Agreement, programs: Sequence[Program]) -> Expressio
         if program.enter is not None and program.again is not None:
             again = enrollment.c.ended_at + program.again.microseconds
             reasons.append(one(func.min(again), enrollment.c.lead_id == lead.c.id, enrollment.c.program == program.name, again > NOW, of=[enrollment]))
-    if any(depends_on_dates(condition) for condition in _conditions(agreement, programs)):
-        reasons.append(day_begins(lead.c.zone, local_day(lead.c.zone, NOW) + 1))
+    watching = _watches_dates(agreement, programs)
+    if watching is not None:
+        reasons.append(case((watching, day_begins(lead.c.zone, local_day(lead.c.zone, NOW) + 1))))
     return func.nullif(least(*(func.coalesce(reason, never) for reason in reasons), type_=BigInteger()), never)
 
 
-def _conditions(agreement: Agreement, programs: Sequence[Program]) -> list[Condition | None]:
-    found: list[Condition | None] = [rule.condition for rule in agreement.fit]
-    found += [agreement.pause, *(rule.when for rule in agreement.stages)]
+def _watches_dates(agreement: Agreement, programs: Sequence[Program]) -> Expression | None:
+    """For whom a midnight alone can change something: he stands where a condition on dates is asked, or such a date of his is known."""
+    asked = [agreement.pause, *(rule.condition for rule in agreement.fit), *(rule.when for rule in agreement.stages)]
+    asked += [program.enter for program in programs]
+    watching: list[Expression] = [_dates_known(condition) for condition in asked if condition is not None and depends_on_dates(condition)]
     for program in programs:
-        found += [program.enter, program.exit, program.goal]
-        found += [arm.when for arm in program.on]
-        found += [arm.when for step in program.steps for arm in step.on]
-    return found
+        anywhere = (program.exit, program.goal, *(arm.when for arm in program.on))
+        here = [enrollment.c.lead_id == lead.c.id, enrollment.c.program == program.name, enrollment.c.status.in_(["active", "paused"])]
+        if any(depends_on_dates(condition) for condition in anywhere):
+            watching.append(some(*here, of=[enrollment]))
+            continue
+        steps = [step.name for step in program.steps if any(depends_on_dates(arm.when) for arm in step.on)]
+        if steps:
+            watching.append(some(*here, enrollment.c.step.in_(steps), of=[enrollment]))
+    return or_(*watching) if watching else None
+
+
+def _dates_known(condition: Condition) -> Expression:
+    """A missing date makes every comparison false, whatever the day; `within` looks back from every day."""
+    facts = {leaf.term.fact for leaf in leaves(condition.node) if isinstance(leaf, Compare | OneOf) and isinstance(leaf.term, DaysUntil)}
+    if any(isinstance(leaf, Reacted) and leaf.within is not None for leaf in leaves(condition.node)):
+        return literal_column("1 = 1")
+    return or_(*(fact_value(name, "date", lead).is_not(None) for name in sorted(facts)))

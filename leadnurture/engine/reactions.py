@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, String, case, cast, func, literal, null, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, String, case, cast, func, insert, literal, not_, null, select
 
 from leadnurture.domain.agreement import Agreement, EngagementRule
 from leadnurture.domain.definitions import Definitions
@@ -20,7 +19,7 @@ from leadnurture.engine.calendar import local_day
 from leadnurture.engine.conditions import argument_matches
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.sending import PLACE_OF
-from leadnurture.engine.sql import lock_leads, run, sql
+from leadnurture.engine.sql import lock_leads, run, some, sql
 from leadnurture.errors import InvalidInputError
 from leadnurture.store import Database, stage
 from leadnurture.store.tables import Lead, Point
@@ -228,7 +227,9 @@ def _point_statement(agreement: Agreement, rule: EngagementRule) -> Any:  # noqa
     )
     subject = func.coalesce(func.nullif(by_day, ""), func.coalesce(w.c.argument, ""))
     lives = agreement.live.microseconds if agreement.live is not None and rule.points > 0 else None
-    wanted = [w.c.reaction_id.is_not(None), w.c.kind == reacted.kind, lead.c.track == agreement.track]
+    counted = (point.c.lead_id == w.c.lead_id, point.c.track == agreement.track, point.c.rule == rule.text, point.c.subject == subject)
+    # The leads are locked, so nobody can count the same in between.
+    wanted = [w.c.reaction_id.is_not(None), w.c.kind == reacted.kind, lead.c.track == agreement.track, not_(some(*counted, of=[point]))]
     if reacted.about is not None:
         wanted.append(w.c.content == reacted.about)
     if reacted.argument is not None:
@@ -244,7 +245,7 @@ def _point_statement(agreement: Agreement, rule: EngagementRule) -> Any:  # noqa
         .group_by(w.c.lead_id, subject)
     )  # fmt: skip
     columns = ["lead_id", "track", "rule", "subject", "points", "reaction_id", "agreement", "begins_at", "ends_at"]
-    return insert(point).from_select(columns, rows).on_conflict_do_nothing()
+    return insert(point).from_select(columns, rows)
 
 
 def _show_interest(connection: Connection, definitions: Definitions, now: datetime) -> None:

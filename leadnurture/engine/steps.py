@@ -323,8 +323,9 @@ class _Builder:
         return one(func.count(), *met, *living(interest), of=[interest, topic])
 
     def _order(self, about: str | None) -> list[Expression]:
-        newest = [work_shelf.c.published_day.desc(), work_shelf.c.content]
-        return [self._strength().desc(), *newest] if about == "interests" else newest
+        """Strongest living interest first, newest first, then by name. Least is best, so that all are sorted upwards."""
+        newest = [-work_shelf.c.published_day, work_shelf.c.content]
+        return [-self._strength(), *newest] if about == "interests" else newest
 
     def _not_had(self) -> list[Expression]:
         name = work_shelf.c.content
@@ -343,7 +344,11 @@ class _Builder:
         wanted = [*self._not_had(), *more]
         if about == "interests":
             wanted.append(self._strength() > 0)
-        return one(column, *wanted, of=[work_shelf], order=order)
+        # Sorted by columns of a derived table: SQLite resolves no outer name inside of an ORDER BY.
+        keys = [key.label(f"key_{place}") for place, key in enumerate(order)]
+        offers = select(column.label("offer"), *keys).where(*wanted).correlate_except(work_shelf).subquery()
+        ranked = select(offers.c.offer).order_by(*(offers.c[key.name] for key in keys)).limit(1)
+        return ranked.correlate_except(offers).scalar_subquery()
 
     def _next_session(self, about: str | None) -> list[Executable]:
         """The soonest session behind the sending that he has not had; one that he registered for counts, it ends the wait."""

@@ -28,6 +28,8 @@ ATTEMPTS: Final = 8
 # Serialisation failure and deadlock: the transaction did nothing and may simply be run again.
 RETRIED: Final = frozenset({"40001", "40P01"})
 BUSY_MILLISECONDS: Final = 30_000
+# How many rows an INSERT … SELECT touched is asked everywhere; SQLAlchemy forgets it unless told.
+POOL: Final[dict[str, Any]] = {"pool_size": 20, "max_overflow": 40, "execution_options": {"preserve_rowcount": True}}
 
 
 class Database:
@@ -120,7 +122,7 @@ def open_database(url: str) -> Database:
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
     if parsed.drivername == "postgresql+psycopg":
-        return Database(create_engine(parsed, isolation_level="READ COMMITTED", pool_size=20, max_overflow=40), None)
+        return Database(create_engine(parsed, isolation_level="READ COMMITTED", **POOL), None)
     msg = f"LEADNURTURE_DATABASE_URL names {parsed.drivername}; use sqlite:///path or postgresql://user@host/name."
     raise SettingError(msg)
 
@@ -131,7 +133,7 @@ def _open_sqlite(url: URL) -> Database:
         raise SettingError(msg)
     path = Path(url.database)
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=20, max_overflow=40)
+    engine = create_engine(url, **POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     return Database(engine, path.with_name(path.name + ".locks"))
 
