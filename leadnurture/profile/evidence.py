@@ -122,11 +122,12 @@ class Evidence:
 
     @property
     def who(self) -> str:
-        """`head at Fjellheim Kraft, NO, 1,400 people`; what is unknown is left out."""
+        """`Head at Fjellheim Kraft, NO, 1,400 people`; what is unknown is left out."""
         employees = dict(self.facts).get("account.employees")
         people = f"{number_told(employees)} people" if isinstance(employees, int | float) else ""
         role_at = " at ".join(filter(None, (self.role, self.account)))
-        return ", ".join(filter(None, (role_at, self.country, people)))
+        who = ", ".join(filter(None, (role_at, self.country, people)))
+        return who[:1].upper() + who[1:]
 
 
 def name_of(row: Row[Any]) -> str:
@@ -227,6 +228,7 @@ def _reasons(connection: Connection, ids: Sequence[int], at: datetime) -> Mappin
             REACTION.c.recorded_at,
             CONTENT.c.title,
         )
+        .select_from(POINT)
         .outerjoin(REACTION, REACTION.c.id == POINT.c.reaction_id)
         .outerjoin(CONTENT, CONTENT.c.name == REACTION.c.content)
         .join(LEAD, and_(LEAD.c.id == POINT.c.lead_id, LEAD.c.track == POINT.c.track))
@@ -343,9 +345,10 @@ def _colleagues_question(accounts: Collection[int]) -> Select[Any]:
         .where(LEAD.c.account_id.in_(accounts))
         .subquery()
     )  # fmt: skip
+    any_of_his = REACTION.alias()
     newest = (
-        select(func.max(REACTION.c.id))
-        .where(REACTION.c.lead_id == ranked.c.id, REACTION.c.kind.not_in(SILENT_KINDS))
+        select(func.max(any_of_his.c.id))
+        .where(any_of_his.c.lead_id == ranked.c.id, any_of_his.c.kind.not_in(SILENT_KINDS))
         .scalar_subquery()
     )
     return (
@@ -357,6 +360,7 @@ def _colleagues_question(accounts: Collection[int]) -> Select[Any]:
             REACTION.c.recorded_at,
             CONTENT.c.title,
         )
+        .select_from(ranked)
         .outerjoin(REACTION, REACTION.c.id == newest)
         .outerjoin(CONTENT, CONTENT.c.name == REACTION.c.content)
         .where(ranked.c.rank <= COLLEAGUES + 1)

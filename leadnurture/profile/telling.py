@@ -16,10 +16,11 @@ MINUTES_UNTIL: Final = 10 * HOUR
 Value = bool | float | str | date
 """What a fact may be."""
 
+NEAR: Final = {-1: "yesterday", 0: "today", 1: "tomorrow"}
 DID: Final = {
     "delivered": "Got {about}",
     "opened": "Opened {about}",
-    "clicked": "Clicked in {about}",
+    "clicked": "Clicked {about}",
     "replied": "Replied to {about}",
     "registered": "Registered for {about}",
     "declined": "Declined {about}",
@@ -59,13 +60,20 @@ def date_told(day: date, today: date | None = None) -> str:
 def day_told(instant: datetime, zone: str, now: datetime) -> str:
     """`today`, `yesterday`, `tomorrow`, else `Tue 8 Dec`."""
     day, today = local(instant, zone).date(), local(now, zone).date()
-    near = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get((day - today).days)
-    return near or f"{day:%a} {date_told(day, today)}"
+    return NEAR.get((day - today).days) or f"{day:%a} {date_told(day, today)}"
 
 
 def moment_told(instant: datetime, zone: str, now: datetime) -> str:
     """`today, 13:00` or `Tue 8 Dec, 10:00`, on the clock of the zone."""
     return f"{day_told(instant, zone, now)}, {local(instant, zone):%H:%M}"
+
+
+def at_told(instant: datetime, zone: str, now: datetime) -> str:
+    """The same within a sentence: `at 13:00`, `tomorrow at 9:00`, `on Tue 8 Dec at 10:00`."""
+    day, clock = day_told(instant, zone, now), f"at {local(instant, zone):%H:%M}"
+    if day == "today":
+        return clock
+    return f"{day} {clock}" if day in NEAR.values() else f"on {day} {clock}"
 
 
 def span_told(span: timedelta) -> str:

@@ -97,7 +97,7 @@ def _routes(
             taken = (
                 set(waiting)
                 if route.when is None
-                else engine.leads_matching(connection, route.when, set(waiting), now)
+                else engine.leads_matching(connection, route.when, list(waiting), now)
             )
             found.update({waiting.pop(lead_id): route for lead_id in taken})
     return found

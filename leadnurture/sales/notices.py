@@ -12,19 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, func, literal, or_, select, update
 
 from leadnurture import engine
 from leadnurture.domain.agreement import Agreement
 from leadnurture.domain.company import Company, Person
 from leadnurture.domain.definitions import Definitions
 from leadnurture.profile import Evidence, evidence
-from leadnurture.profile.telling import agreement_told, day_told, moment_told, span_told
+from leadnurture.profile.telling import agreement_told, at_told, day_told, moment_told, span_told
 from leadnurture.sales import people
 from leadnurture.sales.decided import NOTICE
 from leadnurture.sales.templates import notice_template
 from leadnurture.store import Database
-from leadnurture.store.instants import EPOCH
+from leadnurture.store.instants import AT_ONCE
 from leadnurture.store.tables import metadata
 
 HANDOFF: Final = metadata.tables["handoff"]
@@ -70,7 +70,7 @@ class NoticeLinks:
 
 def next_notice(connection: Connection) -> datetime | None:
     """The machine's instant from which a planned notice may be tried; long past when at once."""
-    first = func.min(func.coalesce(NOTICE.c.retry_at, EPOCH))
+    first = func.min(func.coalesce(NOTICE.c.retry_at, literal(AT_ONCE, BigInteger)))
     return connection.scalar(select(first).where(NOTICE.c.status == "planned"))
 
 
@@ -237,7 +237,8 @@ def _handoff(
         "due": moment_told(due, zone, now) if due else "",
         "left": span_told(due - now) if due and due > now else "",
         "over": span_told(now - due) if due and due <= now else "",
-        "remind": moment_told(row.handoff_remind_at, zone, now) if row.handoff_remind_at else "",
+        "due_at": at_told(due, zone, now) if due else "",
+        "remind_at": at_told(row.handoff_remind_at, zone, now) if row.handoff_remind_at else "",
         "escalate": _escalates_to(agreement, company),
     }
 

@@ -45,7 +45,7 @@ SAMPLE: Final[Values] = {
     "handoff": {
         "reason": "fit >= 40", "agreement": "1 December 2026", "assigned_to": "Lena Ott",
         "within": "4 business hours", "due": "today, 13:00", "left": "4 h", "over": "",
-        "remind": "today, 11:00", "escalate": "Viktor Lang",
+        "due_at": "at 13:00", "remind_at": "at 11:00", "escalate": "Viktor Lang",
     },
     "decision_link": "https://news.example.com/h/1",
     "lead_link": "https://news.example.com/leads/1",

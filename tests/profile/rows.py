@@ -57,9 +57,9 @@ def add_lead(connection: Connection, name: str = "Ingrid Solheim", **values: obj
     email = str(values.pop("email", f"{first}.{last}@example.com".lower()))
     defaults = {
         "email": email, "email_key": email.casefold(), "first_name": first, "last_name": last,
-        "track": "prospects", "stage": "new", "stage_since": NOW - 30 * DAY, "country": "NO", "language": "en",
-        "role": "head", "source": "report", "zone": "Europe/Berlin", "zone_given": "", "luck": 1,
-        "fit": 0, "engagement": 0, "score": 0, "created_at": NOW - 30 * DAY,
+        "track": "prospects", "stage": "new", "stage_since": NOW - 30 * DAY, "country": "NO",
+        "language": "en", "role": "head", "source": "report", "zone": "Europe/Berlin", "zone_given": "",
+        "luck": 1, "fit": 0, "engagement": 0, "score": 0, "created_at": NOW - 30 * DAY,
     }  # fmt: skip
     return add(connection, "lead", **{**defaults, **values})
 
@@ -72,11 +72,11 @@ def add_reaction(connection: Connection, lead_id: int, kind: str, at: datetime, 
 
 
 def add_point(
-    connection: Connection, lead_id: int, points: int, reaction_id: int | None, **values: object
+    connection: Connection, lead_id: int, points: int, reaction_id: int | None = None, **values: object
 ) -> int:
     """Engagement points, living for 90 days from a day before now."""
     defaults = {
-        "track": "prospects", "rule": "attended", "subject": f"subject {next(_numbers)}", "agreement": "2026-12-01",
+        "track": "prospects", "rule": "attended", "subject": str(next(_numbers)), "agreement": "2026-12-01",
         "begins_at": NOW - DAY, "ends_at": NOW + 89 * DAY,
     }  # fmt: skip
     return add(
@@ -91,3 +91,43 @@ def add_handoff(connection: Connection, lead_id: int, **values: object) -> int:
         "agreement": "2026-12-01", "fit": 55, "engagement": 73, "score": 128, "stage_before": "qualified",
     }  # fmt: skip
     return add(connection, "handoff", lead_id=lead_id, **{**defaults, **values})
+
+
+def add_ingrid(connection: Connection) -> int:
+    """A lead who is worth a call, with an account, a past, points and two colleagues."""
+    account_id = add_account(connection)
+    add(connection, "account_fact", account_id=account_id, name="employees", number=1400)
+    add(connection, "account_fact", account_id=account_id, name="industry", text="energy")
+    lead_id = add_lead(
+        connection,
+        account_id=account_id,
+        stage="handed_off",
+        fit=65,
+        engagement=70,
+        score=135,
+        zone="Europe/Oslo",
+    )
+    past = [
+        ("feedback", "migration-checklist", "interested", 40, 'feedback("interested")', 1),
+        ("attended", "scaling-1", None, 20, "attended", 1),
+        ("downloaded", "downtime-costs", None, 10, "downloaded", 18),
+    ]
+    for kind, content, argument, points, rule, days in past:
+        at = NOW - days * DAY
+        reaction_id = add_reaction(connection, lead_id, kind, at, content=content, argument=argument)
+        add_point(
+            connection,
+            lead_id,
+            points,
+            reaction_id,
+            rule=rule,
+            subject=content,
+            begins_at=at,
+            ends_at=at + 90 * DAY,
+        )
+    add_reaction(connection, lead_id, "clicked", NOW - 20 * DAY, content="slow-before-down")
+    chief = add_lead(connection, "Sverre Haugland", account_id=account_id, role="chief", score=70)
+    add_reaction(connection, chief, "visited", NOW - 4 * DAY, argument="/pricing")
+    engineer = add_lead(connection, "Maja Brekke", account_id=account_id, role="engineer", score=33)
+    add_reaction(connection, engineer, "clicked", NOW - 5 * DAY, content="scaling-1")
+    return lead_id

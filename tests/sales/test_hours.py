@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -80,4 +80,4 @@ def test_two_promises_in_a_row_are_one(start: datetime, first: int, second: int)
     assert due == hours.add(start, Duration(first + second, "business hours"), BERLIN)
     local = due.astimezone(ZoneInfo("Europe/Berlin"))
     assert local.weekday() < 5
-    assert 9 * 60 < local.hour * 60 + local.minute <= 17 * 60
+    assert time(9) < local.time() <= time(17)
