@@ -45,3 +45,16 @@ class Content:
     def default_title(self) -> str:
         """The title in the company's first locale."""
         return self.title[0][1] if self.title else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTemplate:
+    """A mail of one content and track, with MJML compiled away: Jinja sources of subject, HTML and text."""
+
+    content: str
+    track: str
+    hash: str
+    path: str
+    subject: str
+    html: str
+    text: str

@@ -1,6 +1,7 @@
 """Moves sets of leads: records what they do, looks at who changed, runs waves, settles mails. Hides every rule and all SQL of it."""
 
-from leadnurture.engine.apply import Applied, CompiledTemplate, apply_definitions
+from leadnurture.domain.content import CompiledTemplate
+from leadnurture.engine.apply import Applied, apply_definitions
 from leadnurture.engine.calendar import (
     later_by,
     local_day,

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, func, update
 
 from leadnurture.definitions import dump_definitions, dump_program
-from leadnurture.domain.content import Content
+from leadnurture.domain.content import CompiledTemplate, Content
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Program
 from leadnurture.domain.timing import Wait
@@ -25,19 +25,6 @@ from leadnurture.errors import ProjectProblemsError
 from leadnurture.store import Database
 from leadnurture.store.instants import day_number, to_micros
 from leadnurture.store.tables import Enrollment, Lead, Message
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledTemplate:
-    """A mail of one content and track, with MJML compiled away: Jinja sources of subject, HTML and text."""
-
-    content: str
-    track: str
-    hash: str
-    path: str
-    subject: str
-    html: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

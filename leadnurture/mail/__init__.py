@@ -1,8 +1,11 @@
-"""Hides how a planned message becomes a mail in somebody's inbox, and how a provider's events come back."""
+"""Hides how a planned message becomes a mail in somebody's inbox, and how a provider's events come back.
 
-from leadnurture.mail.claim import next_sending
-from leadnurture.mail.deliver import Delivered, deliver, recover
-from leadnurture.mail.freeze import target_of
+Compiling templates needs no database, so what does is imported only when it is first used: `check` stays quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from leadnurture.mail.provider import (
     Accepted,
     Answer,
@@ -15,8 +18,32 @@ from leadnurture.mail.provider import (
     make_provider,
 )
 from leadnurture.mail.rendering import Shown
-from leadnurture.mail.show import show
 from leadnurture.mail.templates import compile_templates
+
+if TYPE_CHECKING:
+    from leadnurture.mail.claim import next_sending
+    from leadnurture.mail.delivery import Delivered, deliver, recover
+    from leadnurture.mail.freeze import target_of
+    from leadnurture.mail.showing import show
+
+# No module bears the name of what it exports: importing it would hide the function behind the module.
+_HOMES: Final = {
+    "Delivered": "delivery",
+    "deliver": "delivery",
+    "next_sending": "claim",
+    "recover": "delivery",
+    "show": "showing",
+    "target_of": "freeze",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module has under that name
+    """What needs the database, from the module that has it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return found
+
 
 __all__ = [
     "Accepted",
@@ -30,7 +57,7 @@ __all__ = [
     "Shown",
     "Unknown",
     "compile_templates",
-    "deliver",
+    "delivery",
     "make_provider",
     "next_sending",
     "recover",

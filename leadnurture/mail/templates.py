@@ -15,8 +15,8 @@ import mjml
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
 
 from leadnurture.definitions import Problem
+from leadnurture.domain.content import CompiledTemplate
 from leadnurture.domain.definitions import Definitions
-from leadnurture.engine import CompiledTemplate
 from leadnurture.mail.layers import Layer, Tag, flatten, read_layer
 from leadnurture.mail.names import Path, known_names, objection
 from leadnurture.mail.plain import plain_text
