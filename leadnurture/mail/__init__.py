@@ -57,7 +57,7 @@ __all__ = [
     "Shown",
     "Unknown",
     "compile_templates",
-    "delivery",
+    "deliver",
     "make_provider",
     "next_sending",
     "recover",
