@@ -1,4 +1,4 @@
-"""YAML files → the frozen values of the domain, or the complete list of their problems. Hides every trap of YAML and templates."""
+"""Hides YAML and its traps: files in, the frozen values of the domain out, or all of their problems."""
 
 from leadnurture.definitions.check import Checked, check_project
 from leadnurture.definitions.conditions import parse_condition

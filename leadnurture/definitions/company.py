@@ -1,6 +1,6 @@
-"""`config/leadnurture.yaml` → `domain.company`: the sender, its calendar, its people, and the facts that it declares.
+"""`config/leadnurture.yaml` → `domain.company`: sender, calendar, people, and the facts that it declares.
 
-The names that it declares come first, in `declared`, since its own condition and all other files speak of them.
+The names that it declares are read first, by `declared`: its own condition and all other files use them.
 """
 
 from __future__ import annotations
@@ -8,31 +8,27 @@ from __future__ import annotations
 import keyword
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from datetime import date
+from importlib import import_module
+from typing import Final
 
 from leadnurture.definitions import conditions, files, times
-from leadnurture.definitions.names import NAME, NAME_RULE, ROLES
-from leadnurture.definitions.nodes import Items, Map, Scalar
-from leadnurture.definitions.problems import Mistake, unknown
-from leadnurture.definitions.reading import Fields, known, parsed, text_of
+from leadnurture.definitions.names import NAME, NAME_RULE, ROLES, Names
+from leadnurture.definitions.nodes import Entry, Items, Map, Node, Scalar
+from leadnurture.definitions.problems import MistakeError, Report, listed, meant, unknown
+from leadnurture.definitions.reading import Fields
+from leadnurture.definitions.references import person
+from leadnurture.definitions.values import parsed, text_of
 from leadnurture.domain.company import Company, Person, WorkingHours
 from leadnurture.domain.condition import Condition
-from leadnurture.domain.vocabulary import BUILT_IN_FACTS, FACT_KINDS
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from leadnurture.definitions.names import Names
-    from leadnurture.definitions.nodes import Entry, Node
-    from leadnurture.definitions.problems import Report
-    from leadnurture.domain.vocabulary import FactKind
+from leadnurture.domain.vocabulary import BUILT_IN_FACTS, FACT_KINDS, REACTION_KINDS, FactKind
 
 FILE: Final = "config/leadnurture.yaml"
 FACT: Final = re.compile(r"(account\.)?[a-z][a-z0-9_]*")
 ADDRESS: Final = re.compile(r"[^@\s<>\"]+@[^@\s<>\".]+(\.[^@\s<>\".]+)+")
 LOCALE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 RESERVED: Final = frozenset({
-    *conditions.FIGURES, *conditions.WORDS, *conditions.HAVING, *conditions.REACTION_KINDS,
+    *conditions.FIGURES, *conditions.WORDS, *conditions.HAVING, *REACTION_KINDS,
     "days_until", "account", "within", "untag", "account.open_handoff", "account.engaged",
 })  # fmt: skip
 
@@ -72,7 +68,7 @@ def read_company(node: Node | None, names: Names, report: Report) -> Company:
         sender_address=sender.parsed("address", _address, ""),
         url=fields.parsed("url", address_of_page, "").rstrip("/"),
         zone=fields.parsed("zone", times.zone, ""),
-        client=fields.condition("client", names, conditions.FACTS) or Condition("", conditions.NOTHING),
+        client=fields.condition("client", names, conditions.FACTS) or Condition("", conditions.NEVER),
         hours=fields.parsed("hours", times.hours, WorkingHours()),
         holidays=fields.parsed("holidays", holidays, None),
         locales=_locales(fields, report),
@@ -83,37 +79,41 @@ def read_company(node: Node | None, names: Names, report: Report) -> Company:
 
 
 def holidays(text: str) -> str:
-    """`DE-HE`, unchanged, if the package of that name knows it. Imports only the list of countries and that one country."""
-    from holidays.registry import COUNTRIES  # noqa: PLC0415  # only where a company has holidays
+    """`DE-HE`, unchanged, if the package `holidays` knows it. Loads only that one country."""
+    from holidays.registry import COUNTRIES  # noqa: PLC0415  # costs a tenth of a second, only who has holidays pays
 
-    country, _, subdivision = text.partition("-")
+    country, _, state = text.partition("-")
     modules = {codes[1]: (module, codes[0]) for module, codes in COUNTRIES.items()}
     if country not in modules:
-        raise Mistake(unknown("country of holidays", country, modules, "write its two letters, as in DE-HE or AT"))
+        remedy = "write its two letters, as in DE-HE or AT"
+        raise MistakeError(unknown("country of holidays", country, modules, remedy))
     module, name = modules[country]
-    calendar = getattr(__import__(f"holidays.countries.{module}", fromlist=[name]), name)
-    if subdivision and subdivision not in calendar.subdivisions:
-        raise Mistake(unknown(f"state of {country}", subdivision, calendar.subdivisions))
+    states = getattr(import_module(f"holidays.countries.{module}"), name).subdivisions
+    if state and state not in states:
+        raise MistakeError(
+            unknown(f"state of {country}", state, states, f"there is {listed(states or ['none'])}")
+        )
     return text
 
 
 def address_of_page(text: str) -> str:
     """An http or https address, unchanged."""
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
-        raise Mistake(f'"{text}" is not an address of a page; it begins with https://')
+        raise MistakeError(f'"{text}" is not an address of a page; it begins with https://')
     return text
 
 
 def _address(text: str) -> str:
     if not ADDRESS.fullmatch(text):
-        raise Mistake(f'"{text}" is not an e-mail address; write it as in news@example.com')
+        raise MistakeError(f'"{text}" is not an e-mail address; write it as in news@example.com')
     return text
 
 
 def _fact(entry: Entry, report: Report) -> tuple[str, FactKind]:
     name = entry.key.text
     if not FACT.fullmatch(name) or any(keyword.iskeyword(part) for part in name.split(".")):
-        report.error(entry.key.place, f'"{name}" cannot be the name of a fact; write small letters, digits and _, as in account.contract_ends_on')
+        example = "small letters, digits and _, as in account.contract_ends_on"
+        report.error(entry.key.place, f'"{name}" cannot be the name of a fact; write {example}')
     elif name in RESERVED - set(BUILT_IN_FACTS):
         report.error(entry.key.place, f'"{name}" is a word of the language; choose another name for the fact')
     return name, _kind(entry, report)
@@ -125,8 +125,9 @@ def _kind(entry: Entry, report: Report) -> FactKind:
     if kind is not None and kind not in FACT_KINDS:
         report.unknown(entry.value.place, "kind of fact", kind, FACT_KINDS)
     elif kind and built_in and kind != built_in:
-        report.error(entry.value.place, f'"{entry.key.text}" is known of everybody and is a {built_in}; leave it out or write {built_in}')
-    return cast("FactKind", kind) if kind in FACT_KINDS else "text"
+        sentence = f'"{entry.key.text}" is known of everybody and is a {built_in}; leave it out'
+        report.error(entry.value.place, sentence)
+    return next((known for known in FACT_KINDS if kind and known == meant(kind, FACT_KINDS)), "text")
 
 
 def _topic(scalar: Scalar, report: Report) -> str:
@@ -144,7 +145,8 @@ def _locales(fields: Fields, report: Report) -> tuple[str, ...]:
     scalars = fields.scalars("locales")
     for scalar in scalars:
         if not LOCALE.fullmatch(scalar.text):
-            report.error(scalar.place, f'"{scalar.text}" is not a language; write its letters, as in en or de-CH')
+            sentence = f'"{scalar.text}" is not a language; write its letters, as in en or de-CH'
+            report.error(scalar.place, sentence)
     if len(scalars) > 1:
         report.error(scalars[1].place, "more than one locale is not available yet; leave only the first")
     return tuple(scalar.text for scalar in scalars) or ("en",)
@@ -176,7 +178,7 @@ def _away(fields: Fields, report: Report) -> tuple[tuple[date, date], ...]:
 
 
 def _deputy(fields: Fields, name: str, names: Names, report: Report) -> str | None:
-    found = known(fields.scalars("deputy"), names.people, "person", report)
-    if found and found[0] == name:
+    deputy = person(fields, "deputy", names.people, report)
+    if deputy == name:
         report.error(fields.at("deputy"), f"{name} cannot be the deputy of {name}; name somebody else")
-    return found[0] if found else None
+    return deputy

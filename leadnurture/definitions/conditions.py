@@ -1,42 +1,58 @@
-"""A condition's one line of text → the typed tree of `domain.condition`, by Python's own parser and a closed list of words.
+"""A condition's one line → the typed tree of `domain.condition`: a closed list of words, checked types.
 
-Nothing is ever evaluated: `ast` gives the tree, every node outside of the list is refused with what to write instead, and a
-comparison must fit the type of its fact. Where a condition stands decides which words have a meaning there: see `Scope`.
+Where a condition stands decides which words have a meaning there: see `Scope`. Every leaf that is wrong adds
+its mistake and counts as never true, so that all mistakes of a line are found at once.
 """
 
 from __future__ import annotations
 
 import ast
-import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final
 
-from leadnurture.definitions import times
-from leadnurture.definitions.problems import Mistake, listed, not_yet, unknown
+from leadnurture.definitions import expressions, times
+from leadnurture.definitions.names import DECLARE_FACT, DECLARE_TOPIC, Names
+from leadnurture.definitions.problems import MistakeError, listed, not_yet, unknown
 from leadnurture.domain.condition import (
-    And, Compare, Condition, DaysUntil, Fact, Figure, Has, Known, Not, OneOf, OpenHandoff, Or, Reacted, Word,
-)  # fmt: skip
-from leadnurture.domain.vocabulary import REACTION_KINDS, SESSION_KINDS, SILENT_KINDS, STAGES, WHYS
+    And,
+    Compare,
+    Condition,
+    DaysUntil,
+    Fact,
+    Figure,
+    Has,
+    Known,
+    Node,
+    Not,
+    OneOf,
+    OpenHandoff,
+    Operator,
+    Or,
+    Reacted,
+    Term,
+    Value,
+    Word,
+    leaves,
+)
+from leadnurture.domain.timing import Duration
+from leadnurture.domain.vocabulary import REACTION_KINDS, SESSION_KINDS, SILENT_KINDS, STAGES, WHYS, FactKind
 
-if TYPE_CHECKING:
-
-    from leadnurture.definitions.names import Names
-    from leadnurture.domain.condition import Node, Operator, Term, Value
-    from leadnurture.domain.vocabulary import ReactionKind
-
-LONGEST: Final = 1000
 FIGURES: Final = ("fit", "engagement", "score", "visit")
 WORDS: Final = ("stage", "source", "language", "zone", "why")
 OF_THE_VISIT: Final = frozenset({"visit", "why"})
 HAVING: Final = ("tag", "product", "interest", "consent")
 ANSWERS: Final = frozenset({"submitted", "feedback"})
 SEATED: Final = frozenset({"registered", "attended", "missed"})
+TELLING: Final = tuple(kind for kind in REACTION_KINDS if kind not in SILENT_KINDS)
 OPERATORS: Final[dict[type[ast.cmpop], Operator]] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
 }  # fmt: skip
-EQUALITY: Final = frozenset({"==", "!="})
-NOTHING: Final = Or(())
-TYPES: Final = {"text": "a text in quotes", "number": "a number", "date": 'a date in quotes, as in "2026-12-08"'}
+VALUES: Final = {
+    "text": "a text in quotes",
+    "number": "a number",
+    "date": 'a date in quotes, as in "2026-12-08"',
+}
+NEVER: Final = Or(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +61,9 @@ class Scope:
 
     where: str
     """The key, for sentences."""
-    figures: bool = True
-    """Score, stage, reactions, days and the account's other people: what lives with the lead."""
-    bare: bool = False
+    knows_lead: bool = True
+    """Score, stage, reactions and the account's other people: what lives with the lead."""
+    knows_step: bool = False
     """Reactions without a name, `visit` and `why`: what lives with a step."""
     steps: frozenset[str] = frozenset()
     """Steps of the program whose names may stand for what they last sent."""
@@ -57,73 +73,57 @@ class Scope:
         return replace(self, where=where)
 
 
-FACTS: Final = Scope("fit", figures=False)
+FACTS: Final = Scope("fit", knows_lead=False)
 LEAD: Final = Scope("enter")
 
 
 def parse_condition(text: str, names: Names, scope: Scope = LEAD) -> Condition:
-    """The condition of a line; raises the first `Mistake`."""
-    condition, mistakes = read(text, names, scope)
+    """The condition of a line; raises the first `MistakeError`."""
+    condition, mistakes = read_condition(text, names, scope)
     if mistakes:
         raise mistakes[0]
     return condition
 
 
-def read(text: str, names: Names, scope: Scope) -> tuple[Condition, list[Mistake]]:
-    """The condition and all mistakes of a line. With a mistake the condition is never true and only good for reading on."""
+def read_condition(text: str, names: Names, scope: Scope) -> tuple[Condition, list[MistakeError]]:
+    """The condition and all mistakes of a line. With mistakes the condition is only good for reading on."""
+    text = text.strip()
     reader = _Reader(text, names, scope)
     try:
-        tree = _python(text)
-    except Mistake as mistake:
-        return Condition(text, NOTHING), [mistake]
-    node = reader.node(tree)
-    return Condition(text, node), reader.mistakes
+        node = reader.node(expressions.parse(text))
+    except MistakeError as mistake:
+        return Condition(text, NEVER), [mistake]
+    except RecursionError:
+        return Condition(text, NEVER), [MistakeError("nested too deeply; split it over several arms")]
+    return Condition(text, NEVER if reader.mistakes else node), reader.mistakes
 
 
 def read_reaction(text: str, names: Names) -> Reacted:
-    """A key of `engagement.points`: one reaction, bare or named; raises `Mistake`."""
-    node = parse_condition(text, names, Scope("points", bare=True)).node
+    """A key of `engagement.points`: one reaction, bare or named; raises `MistakeError`."""
+    node = parse_condition(text, names, Scope("points", knows_step=True)).node
     if not isinstance(node, Reacted) or node.within is not None:
-        raise Mistake(f'"{text}" is not a reaction; write one of {", ".join(_telling())}, bare or with a name')
+        raise MistakeError(f'"{text}" is not a reaction; write one of {listed(TELLING)}, bare or with a name')
     return node
 
 
-def _python(text: str) -> ast.expr:
-    """Python's tree of the line. Everything that its parser may raise becomes a `Mistake`."""
-    if len(text) > LONGEST:
-        raise Mistake(f"a condition may have {LONGEST} characters; split it over several arms or steps")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text.strip(), mode="eval").body
-    except SyntaxError as error:
-        raise Mistake(_syntax(text), max(0, (error.offset or 1) - 1)) from None
-    except (ValueError, RecursionError, MemoryError):
-        raise Mistake("this is not a condition; write it as in: stage < \"qualified\" and interest(\"scaling\")") from None
-
-
-def _syntax(text: str) -> str:
-    slips = {"&&": "and", "||": "or", " AND ": "and", " OR ": "or", "NOT ": "not", "<>": "!="}
-    for slip, right in slips.items():
-        if slip in text:
-            return f'"{slip.strip()}" is not a word of conditions; write {right}'
-    if "=" in text.replace("==", "").replace("<=", "").replace(">=", "").replace("!=", ""):
-        return "a single = says nothing; write == for equal"
-    if text.count('"') % 2:
-        return 'a quote is missing; names and texts stand between two "'
-    if text.count("(") != text.count(")"):
-        return "a parenthesis is missing; each ( needs a )"
-    return f'"{text}" is not a condition; write it as in: stage < "qualified" and interest("scaling")'
+def is_new_only(condition: Condition) -> bool:
+    """Whether it has `stage == "new"`, which a lead whose first act counts has left before anybody looks."""
+    return any(
+        isinstance(leaf, Compare)
+        and leaf.term == Word("stage")
+        and (leaf.operator, leaf.value) == ("==", "new")
+        for leaf in leaves(condition.node)
+    )
 
 
 class _Reader:
-    """Walks Python's tree. Each leaf that is wrong adds its mistake and counts as never true, so that all are found."""
+    """Walks Python's tree of one line and collects its mistakes."""
 
     def __init__(self, text: str, names: Names, scope: Scope) -> None:
-        self.text = text.strip()
+        self.text = text
         self.names = names
         self.scope = scope
-        self.mistakes: list[Mistake] = []
+        self.mistakes: list[MistakeError] = []
 
     def node(self, tree: ast.expr) -> Node:
         match tree:
@@ -135,12 +135,12 @@ class _Reader:
                 return Not(self.node(tree.operand))
         try:
             return self._leaf(tree)
-        except Mistake as mistake:
-            self.mistakes.append(Mistake(mistake.sentence, self._offset(tree), needs_company=mistake.needs_company))
-            return NOTHING
-
-    def _offset(self, tree: ast.expr) -> int:
-        return len(self.text.encode()[: tree.col_offset].decode(errors="ignore"))
+        except MistakeError as mistake:
+            place = expressions.offset(tree, self.text)
+            self.mistakes.append(
+                MistakeError(mistake.sentence, place, needs_company=mistake.needs_company),
+            )
+            return NEVER
 
     def _leaf(self, tree: ast.expr) -> Node:
         match tree:
@@ -149,10 +149,14 @@ class _Reader:
             case ast.Call():
                 return self._call(tree)
             case ast.Name() | ast.Attribute():
-                return self._alone(_dotted(tree))
+                return self._alone(expressions.dotted(tree))
             case ast.Constant():
-                raise Mistake(f"{ast.unparse(tree)} alone is not a condition; compare something with it")
-        raise Mistake(f'"{ast.unparse(tree)}" is not part of the language; {_what_there_is()}')
+                raise MistakeError(
+                    f"{ast.unparse(tree)} alone is not a condition; compare something with it",
+                )
+        raise MistakeError(f'"{ast.unparse(tree)}" is not part of the language; {expressions.WHAT_THERE_IS}')
+
+    # One word alone
 
     def _alone(self, name: str) -> Node:
         if name == "account.open_handoff":
@@ -160,111 +164,136 @@ class _Reader:
             return OpenHandoff()
         if name in REACTION_KINDS:
             return self._reaction(name, [], None)
-        if name in HAVING or name == "days_until":
-            raise Mistake(f'{name} needs a name; write {name}("…")' if name in HAVING else "days_until needs a date fact; write days_until(budget_on)")
+        if name in HAVING:
+            raise MistakeError(f'{name} needs a name; write {name}("…")')
+        if name == "days_until":
+            raise MistakeError("days_until needs a date; write it as in days_until(budget_on) > 45")
         term = self._term(name)
         if isinstance(term, Fact):
             return Known(term)
-        raise Mistake(f"{name} alone is not a condition; compare it, as in {_comparison(term)}")
+        example = f'{name} == "…"' if isinstance(term, Word) else f"{name} >= 3"
+        raise MistakeError(f"{name} alone is not a condition; compare it, as in {example}")
+
+    def _term(self, name: str) -> Fact | Figure | Word:
+        if name in OF_THE_VISIT and not self.scope.knows_step:
+            raise MistakeError(f'"{name}" belongs to a step and has no meaning in "{self.scope.where}"')
+        if name in FIGURES or name == "stage":
+            self._with_lead(name)
+        if name in FIGURES:
+            return Figure(name)  # type: ignore[arg-type]  # one of FIGURES
+        if name in WORDS:
+            return Word(name)  # type: ignore[arg-type]  # one of WORDS
+        if name in self.names.facts:
+            return Fact(name, self.names.facts[name])
+        if name == "account.engaged":
+            raise MistakeError(not_yet(name))
+        raise MistakeError(
+            unknown("word", name, self._words(), f"a fact? {DECLARE_FACT}"), needs_company=True
+        )
+
+    def _words(self) -> list[str]:
+        return [*self.names.facts, *FIGURES, *WORDS, *HAVING, *TELLING, "days_until", "account.open_handoff"]
+
+    def _with_lead(self, name: str) -> None:
+        if not self.scope.knows_lead:
+            where = self.scope.where
+            raise MistakeError(
+                f'"{name}" has no meaning in "{where}", which speaks of facts, tags and products'
+            )
+
+    # Comparisons
 
     def _compare(self, tree: ast.Compare) -> Node:
         if len(tree.ops) > 1:
-            raise Mistake('two comparisons in one; write "a < b and b < c"')
+            raise MistakeError('two comparisons in one; write "a < b and b < c"')
         term = self._left(tree.left)
         operation, right = tree.ops[0], tree.comparators[0]
         if isinstance(operation, ast.In | ast.NotIn):
             one_of = OneOf(term, self._choices(term, right))
             return one_of if isinstance(operation, ast.In) else Not(one_of)
         if type(operation) not in OPERATORS:
-            raise Mistake('"is" does not compare; write == for equal and != for different')
-        return self._checked(Compare(term, OPERATORS[type(operation)], self._value(term, right)))
+            raise MistakeError('"is" does not compare; write == for equal and != for different')
+        return _checked(Compare(term, OPERATORS[type(operation)], _value(term, right)))
 
     def _left(self, tree: ast.expr) -> Term:
         match tree:
-            case ast.Name() | ast.Attribute():
-                name = _dotted(tree)
-                if name in REACTION_KINDS or name in HAVING:
-                    raise Mistake(f"{name} is true or false and cannot be compared; write it alone, or with not before it")
-                return self._term(name)
             case ast.Call(func=ast.Name(id="days_until")):
                 return self._days_until(tree)
+            case ast.Name() | ast.Attribute():
+                name = expressions.dotted(tree)
+                if name not in REACTION_KINDS and name not in HAVING:
+                    return self._term(name)
             case ast.Call():
-                raise Mistake(f"{ast.unparse(tree.func)}(…) is true or false and cannot be compared; write it alone, or with not before it")
-        raise Mistake("the name must stand on the left and the value on the right, as in score >= 40")
-
-    def _term(self, name: str) -> Term:
-        if name in OF_THE_VISIT and not self.scope.bare:
-            raise Mistake(f'"{name}" belongs to a step and has no meaning in "{self.scope.where}"')
-        if name in FIGURES:
-            self._with_lead(name)
-            return Figure(name)  # type: ignore[arg-type]  # one of FIGURES
-        if name in WORDS:
-            if name == "stage":
-                self._with_lead(name)
-            return Word(name)  # type: ignore[arg-type]  # one of WORDS
-        if name in self.names.facts:
-            return Fact(name, self.names.facts[name])
-        if name == "account.engaged":
-            raise Mistake(not_yet(name))
-        raise Mistake(self._unknown(name), needs_company=True)
-
-    def _unknown(self, name: str) -> str:
-        known = [*self.names.facts, *FIGURES, *WORDS, *HAVING, *_telling(), "days_until", "account.open_handoff"]
-        return unknown("word", name, known, "a fact must be declared under facts in config/leadnurture.yaml")
-
-    def _with_lead(self, name: str) -> None:
-        if not self.scope.figures:
-            raise Mistake(f'"{name}" has no meaning in "{self.scope.where}", which speaks of facts, tags and products only')
+                name = f"{ast.unparse(tree.func)}(…)"
+            case _:
+                raise MistakeError(
+                    "the name stands on the left and the value on the right, as in score >= 40"
+                )
+        raise MistakeError(f"{name} is true or false; write it alone, or with not before it")
 
     def _days_until(self, tree: ast.Call) -> DaysUntil:
         if len(tree.args) != 1 or tree.keywords or not isinstance(tree.args[0], ast.Name | ast.Attribute):
-            raise Mistake("days_until takes a date fact without quotes, as in days_until(budget_on)")
-        fact = self._term(_dotted(tree.args[0]))
+            raise MistakeError("days_until takes a date without quotes, as in days_until(budget_on)")
+        fact = self._term(expressions.dotted(tree.args[0]))
         if not isinstance(fact, Fact) or fact.kind != "date":
-            raise Mistake(f"{fact.name if not isinstance(fact, DaysUntil) else fact.fact} is not a date; days_until takes a date fact")
+            raise MistakeError(f"{fact.name} is not a date, and days_until takes a fact that is one")
         return DaysUntil(fact.name)
 
+    def _choices(self, term: Term, tree: ast.expr) -> tuple[Value, ...]:
+        if not isinstance(tree, ast.List | ast.Tuple) or not tree.elts:
+            raise MistakeError('"in" takes a list, as in role in ["head", "chief"]')
+        return tuple(_checked(Compare(term, "==", _value(term, part))).value for part in tree.elts)
+
+    # Calls
+
     def _call(self, tree: ast.Call) -> Node:
-        name = _dotted(tree.func)
+        name = expressions.dotted(tree.func)
         if name in HAVING:
             return self._has(name, tree)
         if name == "days_until":
-            raise Mistake(f"{ast.unparse(tree)} alone is not a condition; compare it, as in {ast.unparse(tree)} > 45")
+            written = ast.unparse(tree)
+            raise MistakeError(f"{written} alone is not a condition; compare it, as in {written} > 45")
         if name not in REACTION_KINDS:
-            raise Mistake(unknown("word", name, [*HAVING, *_telling(), "days_until"]))
+            raise MistakeError(unknown("word", name, [*HAVING, *TELLING, "days_until"]))
         within = next((keyword.value for keyword in tree.keywords if keyword.arg == "within"), None)
         if stranger := next((keyword for keyword in tree.keywords if keyword.arg != "within"), None):
-            raise Mistake(f'{name} takes a name and within="30 days", not {stranger.arg or "**"}')
+            raise MistakeError(f'{name} takes a name and within="30 days", not {stranger.arg or "**"}')
         return self._reaction(name, tree.args, within)
 
     def _has(self, name: str, tree: ast.Call) -> Has:
         if len(tree.args) != 1 or tree.keywords:
-            raise Mistake(f'{name} takes one name in quotes; write {name}("…")')
-        what = _text(tree.args[0], f'{name} takes a name in quotes; write {name}("…")')
+            raise MistakeError(f'{name} takes one name in quotes; write {name}("…")')
+        what = expressions.quoted(tree.args[0], f'{name} takes a name in quotes; write {name}("…")')
         if name == "interest" and what not in self.names.topics:
-            raise Mistake(unknown("topic", what, self.names.topics, "declare it under topics in config/leadnurture.yaml"), needs_company=True)
+            raise MistakeError(unknown("topic", what, self.names.topics, DECLARE_TOPIC), needs_company=True)
         return Has(name, what)  # type: ignore[arg-type]  # one of HAVING
 
     def _reaction(self, name: str, arguments: list[ast.expr], within: ast.expr | None) -> Reacted:
         self._with_lead(name)
-        kind = _kind(name)
+        if name in SILENT_KINDS:
+            raise MistakeError(
+                f'"{name}" steers nothing, it is noise of mail programs; write clicked or replied'
+            )
         if len(arguments) > 1:
-            raise Mistake(f"{name} takes one name; join several by or")
-        span = times.duration(_text(within, 'within takes a length of time in quotes, as in within="30 days"'), times.SPANS) if within else None
+            raise MistakeError(f"{name} takes one name; join several by or")
+        reacted = Reacted(next(kind for kind in REACTION_KINDS if kind == name), within=_within(within))
         if not arguments:
-            return self._bare(Reacted(kind, within=span))
-        argument = _text(arguments[0], f'{name} takes its name in quotes; write {name}("…")')
-        if name == "visited":
-            return Reacted(kind, argument=_glob(argument), within=span)
-        if name in ANSWERS:
-            return Reacted(kind, argument=argument, within=span)
-        return self._named(Reacted(kind, about=argument, within=span))
+            return self._bare(reacted)
+        argument = expressions.quoted(arguments[0], f'{name} takes its name in quotes; write {name}("…")')
+        if name == "visited" and not argument.startswith(("/", "*")):
+            raise MistakeError(
+                f'"{argument}" is not a path; it begins with a slash, as in visited("/pricing*")'
+            )
+        if name == "visited" or name in ANSWERS:
+            return replace(reacted, argument=argument)
+        return self._named(replace(reacted, about=argument))
 
     def _bare(self, reacted: Reacted) -> Reacted:
         if reacted.kind == "visited":
-            raise Mistake('visited needs a path; write visited("/pricing*")')
-        if not self.scope.bare:
-            raise Mistake(f'"{reacted.kind}" has no step to speak of in "{self.scope.where}"; name a content, as in {reacted.kind}("…")')
+            raise MistakeError('visited needs a path; write visited("/pricing*")')
+        if not self.scope.knows_step:
+            where, example = self.scope.where, f'{reacted.kind}("…")'
+            raise MistakeError(f'"{reacted.kind}" has no step in "{where}"; name a content, as in {example}')
         return reacted
 
     def _named(self, reacted: Reacted) -> Reacted:
@@ -272,92 +301,62 @@ class _Reader:
         if name in self.scope.steps:
             return replace(reacted, about_is_step=True)
         if name not in self.names.contents:
-            known = [*self.names.contents, *self.scope.steps]
             what = "content or step" if self.scope.steps else "content"
-            raise Mistake(unknown(what, name, known, "a content is a file of config/content"))
+            known = [*self.names.contents, *self.scope.steps]
+            raise MistakeError(unknown(what, name, known, "a content is a file of config/content"))
         kind = self.names.contents[name]
         if reacted.kind in SEATED and kind is not None and kind not in SESSION_KINDS:
-            raise Mistake(f'"{name}" is of kind {kind} and has no sessions, so nobody is ever {reacted.kind}; name a webinar or an event')
+            raise MistakeError(f'"{name}" is of kind {kind}, and nobody is ever {reacted.kind} there')
         return reacted
 
-    def _choices(self, term: Term, tree: ast.expr) -> tuple[Value, ...]:
-        if not isinstance(tree, ast.List | ast.Tuple) or not tree.elts:
-            raise Mistake('"in" takes a list, as in role in ["head", "chief"]')
-        return tuple(self._checked(Compare(term, "==", self._value(term, part))).value for part in tree.elts)
 
-    def _value(self, term: Term, tree: ast.expr) -> Value:
-        value = _constant(tree)
-        kind = _kind_of(term)
-        if kind == "flag":
-            raise Mistake(f"{_name_of(term)} is a flag; write it alone, or with not before it")
-        if kind == "number" and isinstance(value, int | float) and not isinstance(value, bool):
-            return value
-        if kind == "text" and isinstance(value, str):
-            return value
-        if kind == "date" and isinstance(value, str):
-            return times.day(value)
-        raise Mistake(f"{_name_of(term)} is a {kind} and cannot be compared with {ast.unparse(tree)}; write {TYPES[kind]}")
+def _within(tree: ast.expr | None) -> Duration | None:
+    if tree is None:
+        return None
+    remedy = 'within takes a length of time in quotes, as in within="30 days"'
+    return times.duration(expressions.quoted(tree, remedy), times.SPANS)
 
-    def _checked(self, compare: Compare) -> Compare:
-        match compare:
-            case Compare(Word("stage"), operator, value):
-                _known(value, STAGES, "stage")
-                if value == "lost" and operator != "==":
-                    raise Mistake('"lost" stands outside of the order; write stage == "lost", with not before it for the others')
-            case Compare(Word("why"), _, value):
-                _known(value, WHYS, "reason")
-            case Compare(Word("zone"), _, str(value)):
-                times.zone(value)
-        if _kind_of(compare.term) == "text" and compare.term != Word("stage") and compare.operator not in EQUALITY:
-            raise Mistake(f"{_name_of(compare.term)} is a text and has no order; write ==, != or in")
-        return compare
+
+def _value(term: Term, tree: ast.expr) -> Value:
+    """The right side of a comparison, if it is of the type of the left."""
+    kind, value = _kind(term), expressions.constant(tree)
+    if kind == "flag":
+        raise MistakeError(f"{_name(term)} is a flag; write it alone, or with not before it")
+    if kind == "number" and not isinstance(value, bool | str):
+        return value
+    if kind == "text" and isinstance(value, str):
+        return value
+    if kind == "date" and isinstance(value, str):
+        return times.day(value)
+    written = value if isinstance(value, bool | int | float) else f'"{value}"'
+    raise MistakeError(f"{_name(term)} is a {kind} and not comparable with {written}; write {VALUES[kind]}")
+
+
+def _checked(compare: Compare) -> Compare:
+    """The same comparison, if its words are known and ordered as it wants."""
+    match compare:
+        case Compare(Word("stage"), operator, value):
+            _known(value, STAGES, "stage")
+            if value == "lost" and operator != "==":
+                raise MistakeError(
+                    '"lost" is outside of the order; write stage == "lost", or not before that'
+                )
+            return compare
+        case Compare(Word("why"), _, value):
+            _known(value, WHYS, "reason")
+        case Compare(Word("zone"), _, str(value)):
+            times.zone(value)
+    if _kind(compare.term) == "text" and compare.operator not in {"==", "!="}:
+        raise MistakeError(f"{_name(compare.term)} is a text and has no order; write ==, != or in")
+    return compare
 
 
 def _known(value: Value, known: tuple[str, ...], what: str) -> None:
     if value not in known:
-        raise Mistake(unknown(what, str(value), known, f"there is {listed(known)}"))
+        raise MistakeError(unknown(what, str(value), known, f"there is {listed(known)}"))
 
 
-def _dotted(tree: ast.expr) -> str:
-    """`account.employees`; a deeper or a computed name is none of ours."""
-    match tree:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=ast.Name(id=owner), attr=name):
-            return f"{owner}.{name}"
-    raise Mistake(f'"{ast.unparse(tree)}" is not part of the language; {_what_there_is()}')
-
-
-def _text(tree: ast.expr, remedy: str) -> str:
-    if isinstance(tree, ast.Constant) and isinstance(tree.value, str) and tree.value.strip():
-        return tree.value
-    raise Mistake(remedy)
-
-
-def _constant(tree: ast.expr) -> bool | float | str:
-    match tree:
-        case ast.Constant(value=bool() | int() | float() | str() as value):
-            return value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)) if not isinstance(value, bool):
-            return -value
-        case ast.Name() | ast.Attribute():
-            raise Mistake(f'{ast.unparse(tree)} stands where a value belongs; texts need quotes, as in "{ast.unparse(tree)}"')
-    raise Mistake(f'"{ast.unparse(tree)}" is not a value; write a number or a text in quotes')
-
-
-def _glob(path: str) -> str:
-    if not path.startswith(("/", "*")):
-        raise Mistake(f'"{path}" is not a path; it begins with a slash, as in visited("/pricing*")')
-    return path
-
-
-def _kind(name: str) -> ReactionKind:
-    if name in SILENT_KINDS:
-        raise Mistake(f'"{name}" steers nothing: it is noise of mail programs; write clicked or replied')
-    return next(kind for kind in REACTION_KINDS if kind == name)
-
-
-def _kind_of(term: Term) -> Literal["text", "number", "date", "flag"]:
+def _kind(term: Term) -> FactKind:
     match term:
         case Fact(_, kind):
             return kind
@@ -367,19 +366,5 @@ def _kind_of(term: Term) -> Literal["text", "number", "date", "flag"]:
             return "number"
 
 
-def _name_of(term: Term) -> str:
+def _name(term: Term) -> str:
     return f"days_until({term.fact})" if isinstance(term, DaysUntil) else term.name
-
-
-def _comparison(term: Term) -> str:
-    return f'{_name_of(term)} == "…"' if isinstance(term, Word) else f"{_name_of(term)} >= 3"
-
-
-def _telling() -> list[str]:
-    return [kind for kind in REACTION_KINDS if kind not in SILENT_KINDS]
-
-
-def _what_there_is() -> str:
-    return "there are facts, figures, reactions, comparisons, and, or, not"
-
-

@@ -1,22 +1,22 @@
-"""Everything that the files of a project may refer to by name; collected first, so that no order of files matters."""
+"""What the files of a project may refer to by name; collected first, so that no order of files matters."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from leadnurture.domain.vocabulary import BUILT_IN_FACTS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from leadnurture.domain.vocabulary import ContentKind, FactKind, Track
+from leadnurture.domain.vocabulary import BUILT_IN_FACTS, ContentKind, FactKind, Track
 
 NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 NAME_RULE: Final = 'small letters, digits and hyphens, as in "last-call"'
-# Whom a role stands for is looked up at the moment: the lead's owner in sales, his account manager, that one's lead.
+# Whom a role stands for is looked up when it is needed.
 ROLES: Final = frozenset({"sales", "owner", "account manager", "account manager's lead"})
+
+ADD_PERSON: Final = "add him under people in config/leadnurture.yaml"
+DECLARE_FACT: Final = "declare it under facts in config/leadnurture.yaml"
+DECLARE_TOPIC: Final = "declare it under topics in config/leadnurture.yaml"
 
 
 @dataclass(frozen=True, slots=True)

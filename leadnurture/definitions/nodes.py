@@ -1,22 +1,19 @@
 """A YAML file as a tree in which everything knows its place. Hides PyYAML and all the surprises of YAML 1.1.
 
-Only the rules of YAML 1.2 hold: `on` is a key, `NO` a country, `10:00` and `2026-12-01` are text, `+10` and `010` are the
-number 10. The tree is built from events, not composed, so that aliases, anchors, tags, second documents and deep nests are
-refused where they stand instead of being expanded.
+Only the rules of YAML 1.2 hold: `on` is a key, `NO` a country, `10:00` and `2026-12-01` are text, `+10` and
+`010` are the number 10. The tree is built from events, not composed, so that aliases, anchors, tags, second
+documents and deep nests are refused where they stand instead of being expanded.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal, Protocol
 
 import yaml
 
-from leadnurture.definitions.problems import Place
-
-if TYPE_CHECKING:
-    from leadnurture.definitions.problems import Report
+from leadnurture.definitions.problems import Place, Report
 
 Plain = bool | int | float | str | None
 
@@ -29,16 +26,20 @@ FLOAT: Final = re.compile(r"[-+]?(\.[0-9]{1,18}|[0-9]{1,18}(\.[0-9]{0,18})?)([eE
 COMMENT: Final = re.compile(r"[ \t]+#")
 COMMA: Final = re.compile(r"\s*,")
 
+CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+CONTROLLED: Final = "a control character; remove it"
 QUOTE_IT: Final = "write the whole value in 'single quotes'"
+# By the begin of what libyaml says.
 REMEDIES: Final = {
-    "mapping values are not allowed": f'there is a ": " inside of a value, or a line is indented too far; {QUOTE_IT}, or mend the indent',
-    "did not find expected ',' or '}'": f"inside of {{…}} a value may not contain [ ] {{ }} or , unless it is quoted; {QUOTE_IT}",
-    "did not find expected ',' or ']'": f"inside of […] a value may not contain [ ] {{ }} or , unless it is quoted; {QUOTE_IT}",
-    "did not find expected key": f"this line does not belong to the lines above; mend the indent, or, if a value begins with a quote, {QUOTE_IT}",
+    "mapping values are not allowed": f'a second ": " in the line, or a wrong indent; {QUOTE_IT}',
+    "did not find expected ',' or '}'": f"a value inside of {{…}} has [ ] {{ }} or a comma; {QUOTE_IT}",
+    "did not find expected ',' or ']'": f"a value inside of […] has [ ] {{ }} or a comma; {QUOTE_IT}",
+    "did not find expected key": f"a wrong indent, or a value that goes on behind its quotes; {QUOTE_IT}",
+    "did not find expected comment or line break": f"a value that begins with > or |; {QUOTE_IT}",
+    "did not find expected <document start>": f"text behind the end of a value; {QUOTE_IT}",
     "could not find expected ':'": "a key without a colon; write `key: value`",
     "found unexpected end of stream": "a quote is opened and never closed; close it",
-    "did not find expected <document start>": f"text after the end of a value; if it begins with a quote, {QUOTE_IT}",
-    "block sequence entries are not allowed": "a list item does not fit here; begin the list on a line of its own",
+    "block sequence entries are not allowed": "a list item does not fit here; begin the list on a new line",
 }
 
 
@@ -111,7 +112,7 @@ def parse(text: str, report: Report) -> Node | None:
         report.error(_place(mark), _sentence(error, text))
         return None
     except yaml.reader.ReaderError as error:
-        report.error(_place_of_index(text, error.position), "a control character; remove it")
+        report.error(_place_of_index(text, error.position), CONTROLLED)
         return None
     if builder.root is None:
         report.error(Place(), "the file is empty; write its keys or delete it")
@@ -146,6 +147,18 @@ def named(node: Node) -> str:
             return f'"{node.text}"'
 
 
+class Mark(Protocol):
+    """A position as PyYAML gives it, counted from 0; its two parsers have a class each."""
+
+    @property
+    def line(self) -> int:
+        """Of the file."""
+
+    @property
+    def column(self) -> int:
+        """Of the line."""
+
+
 class _Builder:
     """Turns events into a tree. `take` says False when reading has no sense any more."""
 
@@ -164,7 +177,7 @@ class _Builder:
             case yaml.NodeEvent() if event.anchor:
                 return self._refuse(event, "anchors (&name) are not part of the language; remove it")
             case yaml.ScalarEvent() | yaml.CollectionStartEvent() if event.tag:
-                return self._refuse(event, f'tags ("{event.tag}") are not part of the language; remove it')
+                return self._refuse(event, "tags (!name) are not part of the language; remove it")
             case yaml.ScalarEvent():
                 self._add(self._scalar(event))
             case yaml.CollectionStartEvent():
@@ -179,7 +192,7 @@ class _Builder:
 
     def _begin(self, event: yaml.CollectionStartEvent) -> bool:
         if len(self.open) >= MAX_DEPTH:
-            return self._refuse(event, f"nested deeper than {MAX_DEPTH} levels; no file of a project needs that")
+            return self._refuse(event, f"nested deeper than {MAX_DEPTH} levels; no file needs that")
         is_map = isinstance(event, yaml.MappingStartEvent)
         self.open.append(_Open(_place(event.start_mark), is_map, bool(event.flow_style)))
         return True
@@ -203,21 +216,23 @@ class _Builder:
                 self.report.error(key.place, f"{named(key)} cannot be a key; {QUOTE_IT}")
             elif key.text in entries:
                 first = entries[key.text].key.place.line
-                self.report.error(key.place, f'"{key.text}" stands here twice, first in line {first}; remove one of them')
+                sentence = f'"{key.text}" stands here twice, first in line {first}; remove one of them'
+                self.report.error(key.place, sentence)
             else:
                 entries[key.text] = Entry(key, value)
         return list(entries.values())
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
-        start, end = event.start_mark, event.end_mark
-        is_plain = not event.style
+        place, is_plain = _place(event.start_mark), not event.style
+        if CONTROL.search(event.value):
+            self.report.error(place, CONTROLLED)
         return Scalar(
-            place=_place(start),
+            place=place,
             text=event.value,
             value=_resolve(event.value) if is_plain else event.value,
             is_plain=is_plain,
-            is_one_line=start.line == end.line,
-            cut_by=self._cut_by(end.index) if is_plain else "",
+            is_one_line=place.line == _place(event.end_mark).line,
+            cut_by=self._cut_by(event.end_mark.index) if is_plain and event.end_mark else "",
         )
 
     def _cut_by(self, end: int) -> Literal["", ",", "#"]:
@@ -236,7 +251,7 @@ def _resolve(text: str) -> Plain:
     return float(text) if FLOAT.fullmatch(text) else text
 
 
-def _place(mark: yaml.error._Mark | None) -> Place:  # noqa: SLF001  # the stubs name the mark's class so
+def _place(mark: Mark | None) -> Place:
     return Place(mark.line + 1, mark.column + 1) if mark else Place()
 
 
@@ -248,13 +263,12 @@ def _place_of_index(text: str, index: int) -> Place:
 def _sentence(error: yaml.MarkedYAMLError, text: str) -> str:
     problem = error.problem or "this is not YAML"
     if "cannot start any token" in problem and error.problem_mark:
-        return _bad_start(text.splitlines()[error.problem_mark.line], error.problem_mark.column)
+        return _bad_start(text[error.problem_mark.index :][:1])
     remedy = next((remedy for start, remedy in REMEDIES.items() if problem.startswith(start)), None)
     return remedy or f"this is not YAML: {problem}"
 
 
-def _bad_start(line: str, column: int) -> str:
-    sign = line[column : column + 1]
+def _bad_start(sign: str) -> str:
     if sign == "\t":
         return "a tab; indent with spaces"
     return f'a value may not begin with "{sign}"; {QUOTE_IT}'

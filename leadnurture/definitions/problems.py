@@ -1,16 +1,15 @@
-"""What is wrong with a project's files, as values: every mistake has its place and its remedy, and all are told at once.
+"""What is wrong with a project's files, as values: each mistake with place and remedy, all at once.
 
-A parser never stops at a mistake. It reports, goes on with a harmless value, and `check` throws the harmless values away.
+A parser never stops at a mistake. It reports, goes on with a harmless value, and `check` throws the harmless
+values away. What is nearly right is read as what was meant, so that one slip of the pen is one problem.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Final
 
 MOST_LISTED: Final = 8
 
@@ -42,7 +41,7 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: {mark}{self.sentence}"
 
 
-class Mistake(ValueError):
+class MistakeError(ValueError):
     """What a parser of one line of text raises: a sentence, and where in the text it begins."""
 
     def __init__(self, sentence: str, offset: int = 0, *, needs_company: bool = False) -> None:
@@ -70,7 +69,7 @@ class Report:
         """Add a problem that is only worth a look."""
         self.problems.setdefault(Problem(self.file, place.line, place.column, sentence, is_warning=True))
 
-    def mistake(self, place: Place, mistake: Mistake) -> None:
+    def mistake(self, place: Place, mistake: MistakeError) -> None:
         """Add what a parser of text raised."""
         if self.company_is_known or not mistake.needs_company:
             self.error(place, mistake.sentence)
@@ -85,9 +84,21 @@ class Report:
 
 
 def unknown(what: str, name: str, known: Iterable[str], remedy: str = "") -> str:
-    """`unknown step "remnd", did you mean "remind"?`; without a likeness the remedy, else the short list of what there is."""
+    """`unknown step "remnd", did you mean "remind"?`; without a likeness the remedy, else what there is."""
     choices = sorted(set(known))
-    return f'unknown {what} "{name}"{_hint(name, choices, remedy)}'
+    alike = meant(name, choices)
+    if alike:
+        return f'unknown {what} "{name}", did you mean "{alike}"?'
+    if not remedy and 0 < len(choices) <= MOST_LISTED:
+        remedy = f"there is {listed(choices)}"
+    return f'unknown {what} "{name}"' + (f"; {remedy}" if remedy else "")
+
+
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant, or None."""
+    choices = sorted(set(known))
+    alike = get_close_matches(name, choices, n=1) or get_close_matches(name.lower(), choices, n=1)
+    return alike[0] if alike else None
 
 
 def not_yet(word: str) -> str:
@@ -99,14 +110,3 @@ def listed(names: Iterable[str]) -> str:
     """`a, b or c`."""
     *most, last = names
     return f"{', '.join(most)} or {last}" if most else last
-
-
-def _hint(name: str, choices: list[str], remedy: str) -> str:
-    alike = get_close_matches(name, choices, n=1) or get_close_matches(name.lower(), choices, n=1)
-    if alike:
-        return f', did you mean "{alike[0]}"?'
-    if remedy:
-        return f"; {remedy}"
-    if 0 < len(choices) <= MOST_LISTED:
-        return f"; there is {listed(choices)}"
-    return ""

@@ -1,182 +1,224 @@
-"""Lints the mail templates without rendering one: Jinja by its syntax tree against closed lists, MJML as XML.
+"""Lints the mail templates without rendering one: Jinja by its tree, against closed lists; MJML in `markup`.
 
-A template may show values, choose and repeat; it may not call, import, define or compute what grows. So rendering one can neither
-reach the machine nor eat its memory, and a variable that a mail does not know is found before the first mail leaves.
+A template may show values, choose and repeat; it may not call, import, define or compute what grows. So
+rendering can neither reach the machine nor eat its memory, and a name that no mail knows is found in time.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, TemplateSyntaxError
-from jinja2 import nodes as jinja
+from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from leadnurture.definitions.markup import check_markup
-from leadnurture.definitions.problems import Place, listed, unknown
-from leadnurture.domain.vocabulary import TRACKS, Track
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from leadnurture.definitions.problems import Report
-    from leadnurture.domain.company import Company
+from leadnurture.definitions.names import DECLARE_FACT
+from leadnurture.definitions.problems import Place, Report, listed, unknown
+from leadnurture.domain.company import Company
+from leadnurture.domain.vocabulary import BUILT_IN_FACTS, TRACKS, Track
 
 LAYOUT: Final = "_layout.mjml"
 LARGEST: Final = 256 * 1024
-CONTEXT: Final = frozenset({
-    "lead", "account", "content", "session", "link", "register_link", "decline_link", "unsubscribe_link", "company", "sender",
-    "variant", "facts", "program", "recipient",
-})  # fmt: skip
+ACCOUNT: Final = "account."
+SINGLE: Final = frozenset({"link", "register_link", "decline_link", "unsubscribe_link", "variant"})
 FILTERS: Final = frozenset({
-    "escape", "e", "default", "d", "upper", "lower", "title", "capitalize", "length", "join", "first", "last", "round", "int",
+    "escape", "e", "default", "d", "upper", "lower", "title", "capitalize", "length", "join", "first",
+    "last", "round", "int",
 })  # fmt: skip
-TESTS: Final = frozenset({"defined", "undefined", "none", "string", "number", "in", "eq", "ne", "lt", "le", "gt", "ge"})
+TESTS: Final = frozenset({
+    "defined", "undefined", "none", "string", "number", "in", "eq", "ne", "lt", "le", "gt", "ge",
+})  # fmt: skip
 ALLOWED: Final = (
-    jinja.Template, jinja.Output, jinja.TemplateData, jinja.Name, jinja.Getattr, jinja.Getitem, jinja.Const, jinja.Filter,
-    jinja.Test, jinja.If, jinja.For, jinja.CondExpr, jinja.Compare, jinja.Operand, jinja.And, jinja.Or, jinja.Not, jinja.Block,
-    jinja.Extends, jinja.Concat, jinja.Add, jinja.Sub, jinja.Neg, jinja.Tuple, jinja.List, jinja.Keyword,
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const,
+    nodes.Filter, nodes.Test, nodes.If, nodes.For, nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And,
+    nodes.Or, nodes.Not, nodes.Block, nodes.Extends, nodes.Concat, nodes.Add, nodes.Sub, nodes.Neg,
+    nodes.Tuple, nodes.List, nodes.Keyword,
 )  # fmt: skip
+# How a writer knows what is refused; the rest by the name of its class.
 WORDS: Final = {
-    "Call": "a call", "Include": "include", "Import": "import", "FromImport": "import", "Macro": "macro", "CallBlock": "call",
-    "Assign": "set", "AssignBlock": "set", "FilterBlock": "filter", "With": "with", "Mul": "*", "Pow": "**", "Mod": "%",
-    "Div": "/", "FloorDiv": "//", "Slice": "a slice", "Dict": "a dictionary",
+    "Call": "a call", "FromImport": "import", "CallBlock": "call", "Assign": "set", "AssignBlock": "set",
+    "FilterBlock": "filter", "Mul": "*", "Pow": "**", "Mod": "%", "Div": "/", "FloorDiv": "//",
 }  # fmt: skip
 ENVIRONMENT: Final = Environment(autoescape=True)
+
+NO_SUBJECT: Final = "the mail has no subject; write <mj-title> into its <mj-head>"
+NO_WAY_OUT: Final = "the mail has no way out; show a link to {{ unsubscribe_link }}"
+NO_LAYOUT: Final = f"there is no templates/email/{LAYOUT}; write it, or remove the extends"
+ONLY_LAYOUT: Final = f'a template extends "{LAYOUT}" and nothing else'
+OUTSIDE: Final = f"what stands outside of the blocks of {LAYOUT} is shown nowhere; move it into a block"
+TOO_LARGE: Final = f"the template is larger than {LARGEST // 1024} kB; shorten it"
+CONTENT_FOLDER: Final = "the folder bears the name of a file of config/content"
+NOT_MJML: Final = "only files that end with .mjml are read here; rename or remove it"
+NO_LOCALES: Final = "templates of a second locale are not available yet; remove it"
 
 
 def variants(templates: Iterable[str]) -> frozenset[tuple[str, Track]]:
     """(content, track) of every template that lies where it is looked for."""
-    return frozenset((path.removesuffix(f"/{track}.mjml"), track) for path in templates for track in TRACKS if path.endswith(f"/{track}.mjml"))
+    places = ((path, track) for path in templates for track in TRACKS if path.endswith(f"/{track}.mjml"))
+    return frozenset((path.removesuffix(f"/{track}.mjml"), track) for path, track in places)
 
 
-def check_templates(templates: Mapping[str, str], contents: frozenset[str], company: Company, reports: Mapping[str, Report]) -> None:
+def mail_names(company: Company) -> Mapping[str, frozenset[str]]:
+    """The roots that a template may write a dot behind, and what may follow it."""
+    facts = {*BUILT_IN_FACTS, *(name for name, _ in company.facts)}
+    declared = {name for name, _ in company.facts}
+    return {
+        "lead": frozenset(name for name in BUILT_IN_FACTS if not name.startswith(ACCOUNT)),
+        "account": frozenset(name.removeprefix(ACCOUNT) for name in facts if name.startswith(ACCOUNT)),
+        "facts": frozenset(name for name in declared if not name.startswith(ACCOUNT)),
+        "content": frozenset({"title", "kind", "length"}),
+        "session": frozenset({"title", "date", "time", "zone"}),
+        "sender": frozenset({"name", "address"}),
+        "company": frozenset({"name", "postal_address", "url"}),
+    }
+
+
+def check_templates(
+    templates: Mapping[str, str], contents: frozenset[str], company: Company, reports: Mapping[str, Report]
+) -> None:
     """Report everything that is wrong with templates: `path below templates/email` → text."""
+    layout = templates.get(LAYOUT)
     for path, report in reports.items():
         if sentence := _misplaced(path, contents, company.locales):
             report.error(Place(), sentence)
-    layout = _blocks(_parse(templates.get(LAYOUT, ""), None))
-    for path, text in templates.items():
-        if not reports[path].problems:
-            _check(path, text, layout, templates, company, reports[path])
+        elif path in templates and not report.problems:
+            _Template(templates[path], report, mail_names(company)).check(layout, is_layout=path == LAYOUT)
+            check_markup(templates[path], urlsplit(company.url).hostname or "", report)
 
 
-def _misplaced(path: str, contents: frozenset[str], locales: tuple[str, ...]) -> str | None:
-    """Why a file would never be read, or None."""
+def _misplaced(path: str, contents: frozenset[str], locales: tuple[str, ...]) -> str:
+    """Why a file would never be read; empty where it is."""
     if path == LAYOUT:
-        return None
-    folder, _, name = path.rpartition("/")
+        return ""
     if not path.endswith(".mjml"):
-        return "only files that end with .mjml are read here; rename or remove it"
+        return NOT_MJML
+    folder, _, name = path.rpartition("/")
     track, _, locale = name.removesuffix(".mjml").partition(".")
     if folder not in contents:
-        return unknown("content", folder or name, contents, "the folder bears the name of a file of config/content")
+        return unknown("content", folder or name, contents, CONTENT_FOLDER)
     if track not in TRACKS:
-        return unknown("track", track, TRACKS, f"a template is called {listed(f'{track}.mjml' for track in TRACKS)}")
-    if locale in locales[:1]:
+        return unknown("track", track, TRACKS)
+    if locale and locale == locales[0]:
         return f"the template of the first locale has no suffix; rename it to {track}.mjml"
-    return "templates of a second locale are not available yet; remove it" if locale else None
+    return NO_LOCALES if locale else ""
 
 
-def _check(path: str, text: str, layout: frozenset[str], templates: Mapping[str, str], company: Company, report: Report) -> None:  # noqa: PLR0913  # what a template is judged against
+class _Template:
+    """One file, parsed by Jinja and judged by itself and against the layout that it extends."""
+
+    def __init__(self, text: str, report: Report, names: Mapping[str, frozenset[str]]) -> None:
+        self.text = text
+        self.report = report
+        self.names = names
+        self.tree = _parse(text, report)
+        stored = (name.name for name in self.tree.find_all(nodes.Name) if name.ctx == "store")
+        self.own = {*stored, "loop", "super"}
+
+    def check(self, layout: str | None, *, is_layout: bool) -> None:
+        """Report everything that Jinja's tree tells."""
+        for node in _inside(self.tree):
+            if sentence := self._mistake(node):
+                self.report.error(self._place(node), sentence)
+        extends = self.tree.find(nodes.Extends)
+        if extends and layout is None:
+            self.report.error(Place(extends.lineno), NO_LAYOUT)
+        elif extends and layout is not None:
+            self._check_blocks(_blocks(_parse(layout, Report(LAYOUT))))
+            self._check_duties(layout + self.text)
+        elif not is_layout:
+            self._check_duties(self.text)
+
+    def _mistake(self, node: nodes.Node) -> str:  # noqa: PLR0911 - one line a rule
+        match node:
+            case nodes.Call() if _is_super(node):
+                return ""
+            case nodes.Name(name=name) if name not in self.own and name not in {*self.names, *SINGLE}:
+                return unknown(
+                    "variable", name, {*self.names, *SINGLE}, f"there is {listed(sorted(self.names))}"
+                )
+            case nodes.Getattr() | nodes.Getitem():
+                return self._attribute_mistake(node)
+            case nodes.Filter(name=str() as name) if name not in FILTERS:
+                return unknown("filter", name, FILTERS, f"there is {listed(sorted(FILTERS))}")
+            case nodes.Test(name=name) if name not in TESTS:
+                return unknown("test", name, TESTS, f"there is {listed(sorted(TESTS))}")
+            case nodes.Extends(template=template) if getattr(template, "value", None) != LAYOUT:
+                return ONLY_LAYOUT
+        if isinstance(node, ALLOWED):
+            return ""
+        word = WORDS.get(type(node).__name__, type(node).__name__.lower())
+        return f"{word} is not available in templates; there is {{{{ value }}}}, if, for and block"
+
+    def _attribute_mistake(self, node: nodes.Getattr | nodes.Getitem) -> str:
+        name, root = _attribute(node), node.node
+        if name.startswith("_"):
+            return f'"{name}" is not a value for readers; names do not begin with _'
+        if not isinstance(root, nodes.Name) or root.name not in self.names or root.name in self.own:
+            return ""
+        if name in self.names[root.name]:
+            return ""
+        remedy = DECLARE_FACT if root.name in {"facts", "account"} else ""
+        return unknown(f"name behind {root.name}.", name, self.names[root.name], remedy)
+
+    def _place(self, node: nodes.Node) -> Place:
+        """Jinja knows lines only; the column is that of the word in question."""
+        word = getattr(node, "name", None) or getattr(node, "attr", None)
+        line = [*self.text.split("\n"), ""][node.lineno - 1]
+        match = re.search(rf"\b{re.escape(word)}\b", line) if isinstance(word, str) else None
+        return Place(node.lineno, match.start() + 1 if match else 1)
+
+    def _check_blocks(self, known: frozenset[str]) -> None:
+        """What the layout does not show is lost without a word."""
+        for block in self.tree.find_all(nodes.Block):
+            if block.name not in known:
+                sentence = unknown("block", block.name, known, f"{LAYOUT} would show it nowhere")
+                self.report.error(Place(block.lineno), sentence)
+        outputs = (node for node in self.tree.body if isinstance(node, nodes.Output))
+        for data in (data for output in outputs for data in output.nodes):
+            if not isinstance(data, nodes.TemplateData) or data.data.strip():
+                self.report.error(Place(data.lineno), OUTSIDE)
+
+    def _check_duties(self, whole: str) -> None:
+        if "<mj-title" not in whole:
+            self.report.error(Place(), NO_SUBJECT)
+        if "unsubscribe_link" not in whole:
+            self.report.error(Place(), NO_WAY_OUT)
+
+
+def _parse(text: str, report: Report) -> nodes.Template:
+    """Jinja's tree; an empty one after a report."""
     if len(text) > LARGEST:
-        report.error(Place(), f"the template is larger than {LARGEST // 1024} kB; mail programs cut it, shorten it")
-        return
-    tree = _parse(text, report)
-    if tree is None:
-        return
-    _check_jinja(tree, text, report)
-    extends = tree.find(jinja.Extends)
-    if extends:
-        _check_child(tree, extends, layout, LAYOUT in templates, report)
-    check_markup(text, urlsplit(company.url).hostname or "", report, is_part=extends is not None)
-    if path != LAYOUT:
-        _check_duties(text + (templates.get(LAYOUT, "") if extends else ""), report)
-
-
-def _parse(text: str, report: Report | None) -> jinja.Template | None:
+        report.error(Place(), TOO_LARGE)
+        return ENVIRONMENT.parse("")
     try:
         return ENVIRONMENT.parse(text)
     except TemplateSyntaxError as error:
-        if report:
-            report.error(Place(error.lineno), f"Jinja: {error.message}")
-    except RecursionError:
-        if report:
-            report.error(Place(), "nested too deeply; make it simpler")
-    return None
+        report.error(Place(error.lineno), f"Jinja: {error.message}")
+    except (RecursionError, ValueError):
+        report.error(Place(), "Jinja cannot read this; make it simpler")
+    return ENVIRONMENT.parse("")
 
 
-def _blocks(tree: jinja.Template | None) -> frozenset[str]:
-    return frozenset(block.name for block in tree.find_all(jinja.Block)) if tree else frozenset()
+def _blocks(tree: nodes.Template) -> frozenset[str]:
+    return frozenset(block.name for block in tree.find_all(nodes.Block))
 
 
-def _check_jinja(tree: jinja.Template, text: str, report: Report) -> None:
-    lines = text.splitlines()
-    own = {name.name for name in tree.find_all(jinja.Name) if name.ctx == "store"} | {"loop"}
-    for node in _all(tree):
-        if sentence := _node_mistake(node, own):
-            word = next((value for value in (getattr(node, "name", None), getattr(node, "attr", None)) if isinstance(value, str)), "")
-            report.error(_place(lines, node.lineno, word), sentence)
-
-
-def _all(tree: jinja.Node) -> Iterator[jinja.Node]:
+def _inside(tree: nodes.Node) -> Iterator[nodes.Node]:
+    """Every node, but nothing inside of one that is refused."""
     for node in tree.iter_child_nodes():
         yield node
         if isinstance(node, ALLOWED) or _is_super(node):
-            yield from _all(node)
+            yield from _inside(node)
 
 
-def _node_mistake(node: jinja.Node, own: set[str]) -> str | None:  # noqa: PLR0911  # one line a rule
-    match node:
-        case jinja.Call() if _is_super(node):
-            return None
-        case jinja.Name(name=name) if name not in CONTEXT | own | {"super"}:
-            return unknown("variable", name, CONTEXT | own - {"loop"}, f"a template knows {', '.join(sorted(CONTEXT))}")
-        case jinja.Getattr(attr=str() as name) | jinja.Getitem(arg=jinja.Const(value=str() as name)) if name.startswith("_"):
-            return f'"{name}" is not a value for readers; names do not begin with _'
-        case jinja.Filter(name=str() as name) if name not in FILTERS:
-            return unknown("filter", name, FILTERS, f"there is {listed(sorted(FILTERS))}")
-        case jinja.Test(name=name) if name not in TESTS:
-            return unknown("test", name, TESTS, f"there is {listed(sorted(TESTS))}")
-        case jinja.Extends(template=jinja.Const(value=value)) if value != LAYOUT:
-            return f'a template extends "{LAYOUT}" and nothing else'
-        case jinja.Extends(template=template) if not isinstance(template, jinja.Const):
-            return f'a template extends "{LAYOUT}" and nothing else'
-    if isinstance(node, ALLOWED):
-        return None
-    word = WORDS.get(type(node).__name__, type(node).__name__.lower())
-    return f"{word} is not available in templates; there is {{{{ value }}}}, if, for and block"
+def _is_super(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "super"
 
 
-def _is_super(node: jinja.Node) -> bool:
-    return isinstance(node, jinja.Call) and isinstance(node.node, jinja.Name) and node.node.name == "super" and not node.args
-
-
-def _place(lines: list[str], number: int, word: str) -> Place:
-    line = lines[number - 1] if 0 < number <= len(lines) else ""
-    match = re.search(rf"\b{re.escape(word)}\b", line) if word else None
-    return Place(number, match.start() + 1 if match else 1)
-
-
-def _check_child(tree: jinja.Template, extends: jinja.Extends, layout: frozenset[str], has_layout: bool, report: Report) -> None:  # noqa: FBT001  # told apart by name at the call
-    if not has_layout:
-        report.error(Place(extends.lineno), f"there is no templates/email/{LAYOUT}; write it, or remove the extends")
-        return
-    for block in tree.find_all(jinja.Block):
-        if block.name not in layout:
-            report.error(Place(block.lineno), unknown("block", block.name, layout, f"{LAYOUT} would show it nowhere"))
-    for node in tree.body:
-        for data in node.nodes if isinstance(node, jinja.Output) else ():
-            if not isinstance(data, jinja.TemplateData) or data.data.strip():
-                report.error(Place(node.lineno), f"what stands outside of the blocks of {LAYOUT} is shown nowhere; move it into a block")
-                return
-
-
-def _check_duties(text: str, report: Report) -> None:
-    if "<mj-title" not in text:
-        report.error(Place(), "the mail has no subject; write <mj-title> into its <mj-head>")
-    if "unsubscribe_link" not in text:
-        report.error(Place(), 'the mail has no way out; show a link to {{ unsubscribe_link }}')
-
-
+def _attribute(node: nodes.Getattr | nodes.Getitem) -> str:
+    """The name behind a dot or in brackets; empty where it is computed."""
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else ""

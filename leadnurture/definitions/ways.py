@@ -1,24 +1,28 @@
-"""Where the steps of a program lead, judged as a whole: what is never reached, who falls into a handoff, which loop never ends."""
+"""Where the steps of a program lead as a whole: what is never reached, falls into a handoff, or never ends.
+
+A loop is looked for edge by edge, not step by step: in the graph without the ways that wait there may be no
+loop, nor in the graph without the ways that are bounded.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from leadnurture.definitions.problems import Place
-from leadnurture.domain.condition import And, Compare, DaysUntil, Figure, Reacted
+from leadnurture.definitions.conditions import NEVER
+from leadnurture.definitions.problems import Place, Report
+from leadnurture.domain.condition import And, Compare, Condition, DaysUntil, Figure, Node, Reacted
+from leadnurture.domain.program import Go, Program, Step
 from leadnurture.domain.timing import Anchored
 from leadnurture.domain.vocabulary import STANDING_KINDS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from leadnurture.definitions.problems import Report
-    from leadnurture.domain.condition import Condition, Node
-    from leadnurture.domain.program import Go, Program, Step
-
 BELOW: Final = frozenset({"<", "<=", "=="})
-INDENT: Final = 3
+UNREACHED: Final = "is never reached; lead an arm to it or remove it"
+NEVER_WAITS: Final = 'never waits; give one of its steps "after"'
+NEVER_ENDS: Final = (
+    'never ends; add "visit < 3" to one of its arms, or send {next: …} with otherwise, or count from a date'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +32,42 @@ class Way:
     start: str
     target: str
     waits: bool
-    """Whether time passes before it is taken."""
+    """Whether time must pass, or a person must act, before it is taken."""
     is_bounded: bool
     """Whether it cannot be taken for ever."""
 
 
-def check_ways(program: Program, report: Report) -> None:
-    """Report unreachable steps, falls into a handoff and loops. Expects a program whose targets exist."""
-    ways = list(_ways(program))
-    _check_reach(program, ways, report)
-    _check_falls(program, report)
-    _check_loops(program, ways, report)
-
-
-def _ways(program: Program) -> Iterator[Way]:
+def check_ways(program: Program, places: Mapping[str, Place], report: Report) -> None:
+    """Report unreachable steps, falls into a handoff and loops; `places` says where each step begins."""
+    ways = [way for step in program.steps for way in (*_early(program, step), *_late(program, step))]
+    for name in _unreached(program, ways):
+        report.error(places[name], f'step "{name}" {UNREACHED}')
     for step in program.steps:
-        for arm in (*step.on, *program.on):
-            if arm.go.step and arm.go.step != step.name:
-                acts = _is_act(arm.when)
-                yield Way(step.name, arm.go.step, acts or step.after is not None, acts or _bounds(arm.when) or _is_bounded(step))
-        yield from _late_ways(program, step)
+        fall = _fall(program, step)
+        if fall and fall.step and program.step(fall.step).handoff:
+            sentence = f'who does nothing falls from "{step.name}" into the handoff "{fall.step}"'
+            report.error(
+                places[step.name], f'{sentence}; let its then end with an arm without if, "- go: end"'
+            )
+    unwaited, unbounded = (
+        [way for way in ways if not way.waits],
+        [way for way in ways if not way.is_bounded],
+    )
+    for some, sentence in ((unwaited, NEVER_WAITS), (unbounded, NEVER_ENDS)):
+        if loop := _loop(program, some):
+            report.error(places[loop[0]], f"the loop {' → '.join([*loop, loop[0]])} {sentence}")
 
 
-def _late_ways(program: Program, step: Step) -> Iterator[Way]:
+def _early(program: Program, step: Step) -> Iterator[Way]:
+    """The ways of `on`. A moment needs a person each time, for it steers only once; what stands holds on."""
+    for arm in (*step.on, *program.on):
+        if arm.go.step and arm.go.step != step.name:
+            acts = any(_is_act(part) for part in _needed(arm.when))
+            is_bounded = acts or _bounds(arm.when) or _is_bounded(step)
+            yield Way(step.name, arm.go.step, acts or step.after is not None, is_bounded)
+
+
+def _late(program: Program, step: Step) -> Iterator[Way]:
     """The ways when time is up, by a split, and when the step could not do what it says."""
     waits, is_bounded = step.after is not None, _is_bounded(step)
     for name, _ in step.split:
@@ -73,69 +90,48 @@ def _fall(program: Program, step: Step) -> Go | None:
 
 
 def _is_bounded(step: Step) -> bool:
-    """Whether a step itself ends a loop: the shelf of `next` runs empty and leads elsewhere, a date passes."""
+    """Whether a step itself ends a loop: its shelf runs empty and leads elsewhere, or a date passes."""
     runs_empty = step.send is not None and bool(step.send.next_of) and step.otherwise is not None
     return runs_empty or isinstance(step.at, Anchored) or isinstance(step.after, Anchored)
 
 
 def _bounds(condition: Condition | None) -> bool:
-    """Whether a condition cannot stay true for ever: `visit < n`, or a number of days to a date."""
-    return condition is not None and any(_is_bound(part) for part in _all_of(condition.node))
+    return any(_is_bound(part) for part in _needed(condition))
 
 
-def _is_act(condition: Condition | None) -> bool:
-    """Whether a person must do something each time: a moment steers an enrollment once, what stands holds on."""
-    parts = _all_of(condition.node) if condition else ()
-    return any(isinstance(part, Reacted) and part.kind not in STANDING_KINDS for part in parts)
+def _needed(condition: Condition | None) -> Iterator[Node]:
+    """The parts of a condition that must all be true."""
+    parts = [condition.node] if condition else []
+    while parts:
+        part = parts.pop()
+        if isinstance(part, And):
+            parts += part.parts
+        else:
+            yield part
 
 
-def _all_of(node: Node) -> Iterator[Node]:
-    if isinstance(node, And):
-        for part in node.parts:
-            yield from _all_of(part)
-    else:
-        yield node
+def _is_act(node: Node) -> bool:
+    return node == NEVER or (isinstance(node, Reacted) and node.kind not in STANDING_KINDS)
 
 
 def _is_bound(node: Node) -> bool:
+    """Whether it cannot stay true for ever: `visit < n`, or a number of days to a date."""
     if not isinstance(node, Compare):
-        return False
+        return node == NEVER
     return (node.term == Figure("visit") and node.operator in BELOW) or isinstance(node.term, DaysUntil)
 
 
-def _check_reach(program: Program, ways: list[Way], report: Report) -> None:
+def _unreached(program: Program, ways: list[Way]) -> list[str]:
     reached, ahead = set[str](), [step.name for step in program.steps[:1]]
     while ahead:
         name = ahead.pop()
         reached.add(name)
         ahead += [way.target for way in ways if way.start == name and way.target not in reached]
-    for step in program.steps:
-        if step.name not in reached:
-            report.error(Place(step.line, INDENT), f'step "{step.name}" is never reached; lead an arm to it or remove it')
-
-
-def _check_falls(program: Program, report: Report) -> None:
-    for step in program.steps:
-        fall = _fall(program, step)
-        if fall and fall.step and program.step(fall.step).handoff:
-            sentence = f'who does nothing falls from "{step.name}" into the handoff "{fall.step}"; end its then with an arm without if, as in "- go: end"'
-            report.error(Place(step.line, INDENT), sentence)
-
-
-def _check_loops(program: Program, ways: list[Way], report: Report) -> None:
-    def tell(keep: Callable[[Way], bool], sentence: str) -> bool:
-        loop = _loop(program, [way for way in ways if keep(way)])
-        if loop:
-            step = program.step(loop[0])
-            report.error(Place(step.line, INDENT), f"the loop {' → '.join([*loop, loop[0]])} {sentence}")
-        return bool(loop)
-
-    tell(lambda way: not way.waits, 'never waits; give one of its steps "after"')
-    tell(lambda way: not way.is_bounded, 'never ends; add "visit < 3" to an arm of it, or send {next: …} with otherwise, or count from a date')
+    return [step.name for step in program.steps if step.name not in reached]
 
 
 def _loop(program: Program, ways: list[Way]) -> list[str]:
-    """The names of one loop in the order of the file's first step of it; empty when there is none."""
+    """The steps of one loop, the first of the file first; empty when there is none."""
     targets = {step.name: [way.target for way in ways if way.start == step.name] for step in program.steps}
     while targets:
         free = [name for name, after in targets.items() if not any(target in targets for target in after)]
@@ -146,15 +142,11 @@ def _loop(program: Program, ways: list[Way]) -> list[str]:
     return []
 
 
-def _around(targets: dict[str, list[str]]) -> list[str]:
+def _around(targets: Mapping[str, list[str]]) -> list[str]:
     """Follow ways inside of what is left, where every step leads on, until a step comes again."""
     path = [next(iter(targets))]
-    while True:
-        onward = next(target for target in targets[path[-1]] if target in targets)
-        if onward in path:
-            loop = path[path.index(onward) :]
-            first = min(loop, key=list(targets).index)
-            return loop[loop.index(first) :] + loop[: loop.index(first)]
+    while (onward := next(target for target in targets[path[-1]] if target in targets)) not in path:
         path.append(onward)
-
-
+    loop = path[path.index(onward) :]
+    first = loop.index(min(loop, key=list(targets).index))
+    return loop[first:] + loop[:first]
