@@ -118,7 +118,8 @@ def _micros(instant: datetime | None) -> int | None:
 
 def _store_sessions(connection: Connection, content: Content, zone: ZoneInfo) -> list[str]:
     """Sessions that changed: each change counts in its sequence. One that left the file is cancelled."""
-    known = dict(connection.execute(sql("SELECT name, starts_at FROM content_session WHERE content = :content"), {"content": content.name}).tuples().all())
+    rows = connection.execute(sql("SELECT name, starts_at FROM content_session WHERE content = :content"), {"content": content.name})
+    known = {row.name: row.starts_at for row in rows}
     told = {one.name: None if one.starts is None else _micros(one.starts.replace(tzinfo=zone).astimezone(UTC)) for one in content.sessions}
     told.update({name: None for name in known if name not in told})
     changed = [name for name, starts in told.items() if name not in known or known[name] != starts]

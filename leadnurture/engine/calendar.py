@@ -141,7 +141,7 @@ def fill_calendar(connection: Connection, company: Company, now: datetime, *, an
     """Writes the days of every zone that is in use, where they do not reach far enough ahead, or all of them `anew`."""
     if anew:
         connection.execute(delete(days))
-    reach = dict(connection.execute(select(days.c.zone, func.max(days.c.day)).group_by(days.c.zone)).tuples().all())
+    reach = {zone: last for zone, last in connection.execute(select(days.c.zone, func.max(days.c.day)).group_by(days.c.zone))}
     used = set(connection.execute(select(Lead.zone).distinct()).scalars()) | {company.zone}
     today = now.date()
     wanted = day_number(today) + REFILL_BELOW

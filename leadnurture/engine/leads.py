@@ -3,6 +3,7 @@
 Nothing that is known is erased by silence: an empty cell leaves the value that is there.
 """
 
+import functools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,7 +103,7 @@ def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, s
            AND (look_at IS NULL OR look_at > :now OR created_at = :now)""",
         now=now,
     )
-    ids = dict(connection.execute(sql("SELECT email_key, lead_id FROM work_import")).tuples().all())
+    ids = {row.email_key: row.lead_id for row in connection.execute(sql("SELECT email_key, lead_id FROM work_import"))}
     touched = connection.execute(sql("SELECT count(*) FROM work_import WHERE is_changed")).scalar_one()
     known = len(merged) - created
     return Imported(created, touched, known - touched, tuple(ids[_key(lead.email)] for lead in leads))
@@ -110,6 +111,12 @@ def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, s
 
 def _key(email: str) -> str:
     return email.strip().casefold()
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    """The names of all zones; asking for them reads a folder."""
+    return frozenset(available_timezones())
 
 
 def account_key(name: str) -> str:
@@ -123,7 +130,7 @@ def _columns(lead: LeadInput, company_zone: str, owners: Mapping[str, str]) -> d
     email = lead.email.strip()
     domain = email.rpartition("@")[2].casefold()
     owns_domain = "." in domain and domain not in FREE_MAIL
-    valid = lead.zone in available_timezones()
+    valid = lead.zone in _zones()
     account = lead.account.strip() or (domain.split(".")[0].title() if owns_domain else "")
     return {
         "email": email,
