@@ -8,13 +8,15 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import attrgetter
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from leadnurture import engine
 from leadnurture.domain.company import Company
+from leadnurture.domain.condition import Value
+from leadnurture.domain.vocabulary import BUILT_IN_FACTS
 from leadnurture.web import lookup
 from leadnurture.web.site import Here, Site
 from leadnurture.web.told import (
@@ -33,6 +35,8 @@ from leadnurture.web.told import (
 )
 
 SOURCE: Final = "api"
+OUTCOMES: Final[Mapping[str, Literal["won", "lost"]]] = {"deal_won": "won", "deal_lost": "lost"}
+DEAL_WON: Final = "account.deal_won"
 NO_LEAD: Final = ("email", "no lead has this address", "tell of the lead by POST /api/leads first")
 
 
@@ -132,8 +136,7 @@ def _set_deals(site: Site, told: Mapping[int, ToldDeal], outcome: _Outcome) -> N
         elif key in known:
             outcome.duplicates += 1
         else:
-            status = "won" if item.kind == "deal_won" else "lost"
-            engine.set_deal(database, lead_id, status, item.value, key, site.project.clock())
+            engine.set_deal(database, lead_id, OUTCOMES[item.kind], item.value, key, site.project.clock())
             outcome.recorded += 1
 
 
@@ -182,7 +185,8 @@ def _remember(site: Site, told: Sequence[ToldLead]) -> None:
 
 
 def _inputs(told: Mapping[int, ToldLead], company: Company, outcome: _Outcome) -> dict[int, engine.LeadInput]:
-    kinds = dict(company.facts)
+    kinds = {DEAL_WON: BUILT_IN_FACTS[DEAL_WON]} | dict(company.facts)
+
     owners = [name for person in company.people for name in (person.id, person.email)]
     inputs: dict[int, engine.LeadInput] = {}
     for index, item in told.items():
@@ -197,7 +201,7 @@ def _inputs(told: Mapping[int, ToldLead], company: Company, outcome: _Outcome) -
     return inputs
 
 
-def _input(told: ToldLead, facts: Mapping[str, object]) -> engine.LeadInput:
+def _input(told: ToldLead, facts: Mapping[str, Value]) -> engine.LeadInput:
     plain = told.model_dump(exclude={"id", "facts", "consents"})
     consents = tuple((item.purpose, item.given_at, item.source, item.wording) for item in told.consents)
     return engine.LeadInput(**plain, facts=facts, consents=consents)

@@ -15,6 +15,7 @@ from sqlalchemy import Row
 from leadnurture import engine, mail, profile
 from leadnurture.domain.agreement import ReturnReason
 from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.vocabulary import ReactionKind, Track
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.profile import telling
 from leadnurture.web import lookup
@@ -47,7 +48,7 @@ def click(token: str, request: Request, site: Here) -> Response:
     return RedirectResponse(target, 302)
 
 
-def _record(site: Site, kind: str, **about: Any) -> None:  # noqa: ANN401 - fields of NewReaction
+def _record(site: Site, kind: ReactionKind, **about: Any) -> None:  # noqa: ANN401 - fields of NewReaction
     reaction = engine.NewReaction(kind=kind, key=secrets.token_hex(12), source=SOURCE, **about)
     engine.record_reactions(site.project.database, [reaction], site.project.clock())
 
@@ -144,8 +145,9 @@ def decide(
     decision: Annotated[Literal["accepted", "returned"], Form()],
     reason: Annotated[str | None, Form(max_length=200)] = None,
     note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
-) -> HTMLResponse:
-    """Accepts or returns. The first decision wins; a later one is told who decided."""
+    list_: Annotated[Track | None, Form(alias="list")] = None,
+) -> Response:
+    """Accepts or returns. The first decision wins; a later one is told who did. `list` leads back to it."""
     row = _handoff(site, token)
     if decision == "returned" and not reason:
         raise InvalidInputError("Choose why you return the lead; go back and press again.")
@@ -154,6 +156,8 @@ def decide(
     decided = engine.decide_handoff(
         project.database, row.id, decision, by, project.clock(), reason=reason, note=_plain(note) or None
     )
+    if decided.was_open and list_:
+        return RedirectResponse(f"/handoffs?track={list_}", 303)
     return _handoff_page(site, _handoff(site, token), was_late=not decided.was_open)
 
 
@@ -181,7 +185,7 @@ def _handoff_page(site: Site, row: Row[Any], *, was_late: bool = False) -> HTMLR
     values = {
         "handoff": row,
         "lead": lead,
-        "returns": [{"reason": known.reason, "next": _next(definitions, known)} for known in returns],
+        "return_reasons": [{"reason": known.reason, "next": _next(definitions, known)} for known in returns],
         "next": next(
             (_next(definitions, known) for known in returns if known.reason == row.return_reason), ""
         ),

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from leadnurture.profile import telling
 
+SOON: Final = timedelta(hours=2)
 NOTHING: Final = "–"
 
 
@@ -43,6 +44,10 @@ class Wording:
             return Markup(NOTHING)  # noqa: S704 - a constant of ours
         written = telling.moment_told(instant, self.zone, self.now)
         return Markup('<time datetime="{}">{}</time>').format(instant.isoformat(timespec="minutes"), written)
+
+    def is_soon(self, until: datetime) -> bool:
+        """Whether so little time is left that it is time to act."""
+        return until - self.now <= SOON
 
     def left(self, until: datetime) -> str:
         """`1 h 20 min left` or `30 min over`."""

@@ -69,6 +69,12 @@ class World:
         with self.desk.database.read() as connection:
             return [dict(row._mapping) for row in connection.execute(question.order_by(*columns))]
 
+    def standing_of(self, lead: str) -> dict[str, Any]:
+        """What a reaction that counts may change of a lead and of the programs that it is in."""
+        (row,) = self.rows("lead", id=self.leads[lead])
+        where = [(one["step"], one["status"]) for one in self.rows("enrollment", lead_id=self.leads[lead])]
+        return {name: row[name] for name in ("track", "stage", "fit", "engagement", "score")} | {"in": where}
+
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table, to see that nothing has changed."""
         with self.desk.database.read() as connection:

@@ -9,7 +9,7 @@ from tests.web.conftest import NOW, World
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 FORGED = Links("another secret", "http://127.0.0.1")
-TOUCHED_BY_A_CLICK = {"reaction", "lead", "enrollment"}
+TOUCHED_BY_A_CLICK = {"reaction", "point", "interest", "lead", "enrollment"}
 
 
 def changed(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> set[str]:
@@ -35,13 +35,17 @@ def test_a_head_request_of_a_click_changes_no_row(world: World, client: Client) 
 
 
 def test_a_click_appends_one_reaction_that_steers_nothing_yet(world: World, client: Client) -> None:
-    before = world.everything()
+    before, before_it = world.everything(), world.standing_of("ingrid")
     answer = client.get(world.tokens()["click"])
     assert (answer.status_code, answer.headers["location"]) == (302, "https://webinar.example.com/scaling-1")
     assert changed(before, world.everything()) <= TOUCHED_BY_A_CLICK
+    assert world.standing_of("ingrid") == before_it
+    assert world.standing_of("ingrid") == before_it
     (click,) = world.rows("reaction", kind="clicked")
     assert (click["lead_id"], click["content"]) == (world.leads["ingrid"], "scaling-1")
     assert click["counts_at"] == NOW + timedelta(seconds=120)
+    assert {row["begins_at"] for row in world.rows("point", reaction_id=click["id"])} <= {click["counts_at"]}
+    assert {row["begins_at"] for row in world.rows("point", reaction_id=click["id"])} <= {click["counts_at"]}
 
 
 # Links that do not work
@@ -130,7 +134,7 @@ def test_one_click_unsubscribes_at_once(world: World, client: Client) -> None:
     answer = client.post(world.tokens()["unsubscribe"], data=ONE_CLICK)
     assert answer.status_code == 200
     assert [row["email_key"] for row in world.rows("suppression")] == ["ingrid@example.com"]
-    assert world.rows("enrollment")[0]["status"] == "exited"
+    assert world.rows("lead", id=world.leads["ingrid"])[0]["look_at"] <= NOW
 
 
 def test_one_click_may_come_as_multipart_or_empty_and_twice(world: World, client: Client) -> None:
