@@ -34,7 +34,7 @@ JOB: Final[dict[str, Any]] = {"coalesce": True, "max_instances": 1, "misfire_gra
 
 
 class Surface(Protocol):
-    """What the clock asks of the product."""
+    """What the clock asks of the product. Work says whether it changed anything: more may be due then."""
 
     def now(self) -> tuple[datetime, bool]:
         """The product's now, and whether its clock is stepping."""
@@ -42,16 +42,16 @@ class Surface(Protocol):
     def upcoming(self, now: datetime) -> Upcoming:
         """When each kind of work falls due next."""
 
-    def wave(self, program: str) -> object:
+    def wave(self, program: str) -> bool:
         """Runs a wave of a program."""
 
-    def look(self, track: Track) -> object:
+    def look(self, track: Track) -> bool:
         """Looks at the changed leads of a track."""
 
-    def deliver(self) -> object:
+    def deliver(self) -> bool:
         """Sends what is due."""
 
-    def sell(self) -> object:
+    def sell(self) -> bool:
         """Assigns handoffs, watches the SLA, sends notices."""
 
 
@@ -62,7 +62,7 @@ class Alarm:
     name: str
     lane: str
     at: datetime
-    work: Callable[[], object]
+    work: Callable[[], bool]
     gathers: bool = False
 
 
@@ -75,7 +75,8 @@ class Clock:
         self._poll_seconds = poll_seconds or (STEPPING_POLL_SECONDS if is_stepping else POLL_SECONDS)
         lanes = {lane: ThreadPoolExecutor(1) for lane in ("default", "engine", "mail", "sales")}
         self._scheduler = BackgroundScheduler(executors=lanes, job_defaults=JOB, timezone="UTC")
-        self._busy: set[str] = set()
+        self._ordered: set[str] = set()
+        """Armed, waiting in their lane, or running."""
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, datetime] = {}
         self._lock = threading.Lock()
@@ -120,12 +121,14 @@ class Clock:
     def _arm(self, alarm: Alarm, now: datetime, *, is_stepping: bool) -> None:
         """Sets the job of an alarm, unless it runs now; an earlier one stays: reactions put nothing off."""
         at = self._due(alarm, now, is_stepping=is_stepping)
-        if at is None or alarm.name in self._busy:
+        if at is None:
             return
         at = max(at, self._not_before.get(alarm.name, at))
-        armed = self._scheduler.get_job(alarm.name)
-        if armed is not None and armed.next_run_time <= at:
+        job = self._scheduler.get_job(alarm.name)
+        has_begun = job is None and alarm.name in self._ordered
+        if has_begun or (job is not None and job.next_run_time <= at):
             return
+        self._ordered.add(alarm.name)
         self._scheduler.add_job(
             self._run,
             "date",
@@ -145,11 +148,9 @@ class Clock:
         return machine_now() + GATHERING if alarm.gathers else machine_now()
 
     def _run(self, alarm: Alarm) -> None:
-        with self._lock:
-            self._busy.add(alarm.name)
-        did_something = False
+        has_more = False
         try:
-            did_something = alarm.work() is not None
+            has_more = alarm.work()
         except Exception as error:  # noqa: BLE001 - one program's trouble is not another's
             self._pause(alarm.name, error)
         else:
@@ -157,8 +158,8 @@ class Clock:
             self._not_before.pop(alarm.name, None)
         finally:
             with self._lock:
-                self._busy.discard(alarm.name)
-        if did_something:
+                self._ordered.discard(alarm.name)
+        if has_more:
             self.poll()
 
     def _pause(self, name: str, error: Exception) -> None:

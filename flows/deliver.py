@@ -11,14 +11,14 @@ from sqlalchemy import func, select
 
 from flows.artifacts import show_failures
 from flows.projects import project_at
-from flows.runs import Runs
+from flows.runs import Runs, same_as
 from flows.work import Work, once
 from leadnurture import mail
 from leadnurture.app import Project, machine_now
 from leadnurture.mail import Delivered
 from leadnurture.store.tables import metadata
 
-BATCH: Final = 5_000
+BATCH: Final = 2_000
 """Mails a run at most, so that new mail that is due sooner never waits long."""
 FAILURES_SHOWN: Final = 200
 SEND: Final = "send"
@@ -33,6 +33,11 @@ def run_delivery(project: Project, runs: Runs) -> Delivered | None:
     work = Work([SEND], lambda _: _deliver(project, now))
     runs.carry_out(work, functools.partial(_show, project, mails, now))
     return work.do(SEND)
+
+
+def changed_anything(done: Delivered | None) -> bool:
+    """Whether there may be more to send at once."""
+    return done is not None and done.sent + done.failed + done.unknown + done.moved + done.refused > 0
 
 
 def _deliver(project: Project, now: datetime) -> Delivered:
@@ -54,7 +59,7 @@ def _show(project: Project, mails: int, now: datetime, key: str) -> object:
 @flow(flow_run_name="deliver ({mails} mails)", persist_result=False)
 def deliver(project: str, mails: int, now: datetime, key: str) -> State[Any]:
     """Hands the mails that are due to the provider."""
-    return send(project, mails, now, key, return_state=True)
+    return same_as(send(project, mails, now, key, return_state=True))
 
 
 @task(name=SEND, task_run_name="send ({mails} mails)", persist_result=False, cache_policy=NO_CACHE)

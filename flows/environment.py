@@ -23,6 +23,8 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "true",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(settings.prefect_retention_days * DAY),
         "PREFECT_LOGGING_EXTRA_LOGGERS": "leadnurture",
+        # The worker also says something outside of runs.
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         # Its own lines tell what the graph shows already.
         "PREFECT_LOGGING_LEVEL": "WARNING",
         # Work does not wait for answers, but a run that hangs holds the runs behind it.

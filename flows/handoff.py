@@ -7,14 +7,16 @@ from typing import Any, Final
 from prefect import State, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
+from sqlalchemy import func, select
 
 from flows.projects import project_at
-from flows.runs import Runs
+from flows.runs import Runs, same_as
 from flows.work import Work, once
 from leadnurture import engine, sales
 from leadnurture.app import Project, send_notices, upcoming
 from leadnurture.domain.vocabulary import Track
 from leadnurture.engine import Looked
+from leadnurture.store.tables import metadata
 
 LOOK: Final = "look"
 ASSIGN: Final = "assign"
@@ -27,27 +29,36 @@ STEPS: Final = (ASSIGN, WATCH, TELL)
 def run_look(project: Project, track: Track, runs: Runs) -> Looked | None:
     """Looks at the leads of a track that changed; None when none did."""
     now = project.clock()
-    with project.database.read() as connection:
-        due = engine.next_look(connection, track)
+    due = upcoming(project, now).looks.get(track)
     if due is None or due > now:
         return None
+    leads = _count_changed(project, track, now)
     work = Work([LOOK], lambda _: engine.look(project.database, track, now))
-    runs.carry_out(work, functools.partial(_show_look, project, track, now))
+    if leads:
+        runs.carry_out(work, functools.partial(_show_look, project, track, leads, now))
     return work.do(LOOK)
 
 
-def _show_look(project: Project, track: Track, now: datetime, key: str) -> object:
-    return look(project=str(project.root), track=track, now=now, key=key, return_state=True)
+def _count_changed(project: Project, track: Track, now: datetime) -> int:
+    """Zero when only accounts are to be looked at, which is worth no run."""
+    lead = metadata.tables["lead"]
+    with project.database.read() as connection:
+        changed = select(func.count()).where(lead.c.track == track, lead.c.look_at <= now)
+        return connection.execute(changed).scalar_one()
 
 
-@flow(flow_run_name="look at {track}", persist_result=False)
-def look(project: str, track: Track, now: datetime, key: str) -> State[Any]:
+def _show_look(project: Project, track: Track, leads: int, now: datetime, key: str) -> object:
+    return look(project=str(project.root), track=track, leads=leads, now=now, key=key, return_state=True)
+
+
+@flow(flow_run_name="{track} ({leads} leads changed)", persist_result=False)
+def look(project: str, track: Track, leads: int, now: datetime, key: str) -> State[Any]:
     """Scores, enrolls, ends and qualifies the leads of a track about whom something changed."""
-    return look_at_track(project, track, now, key, return_state=True)
+    return same_as(look_at(project, track, leads, now, key, return_state=True))
 
 
-@task(name=LOOK, task_run_name="look at {track}", persist_result=False, cache_policy=NO_CACHE)
-def look_at_track(project: str, track: Track, now: datetime, key: str) -> State[Any]:
+@task(name=LOOK, task_run_name="{track} ({leads} leads)", persist_result=False, cache_policy=NO_CACHE)
+def look_at(project: str, track: Track, leads: int, now: datetime, key: str) -> State[Any]:  # noqa: ARG001 - the name's
     """One look; safe to repeat."""
     done = once(key, LOOK, lambda: engine.look(project_at(project).database, track, now))
     counts = ("leads", "enrolled", "ended", "qualified", "switched")
@@ -80,8 +91,11 @@ def _show_sales(project: Project, now: datetime, key: str) -> object:
 @flow(flow_run_name="handoffs", persist_result=False)
 def handoff(project: str, now: datetime, key: str) -> State[Any]:
     """Gives open handoffs to people, watches what sales owes, and tells them."""
-    states = [sales_task(project, step, now, key, return_state=True) for step in STEPS]
-    return next((state for state in states if not state.is_completed()), states[-1])
+    states = {step: sales_task(project, step, now, key, return_state=True) for step in STEPS}
+    for state in states.values():
+        if not state.is_completed():
+            return same_as(state)
+    return Completed(message=", ".join(f"{step}: {state.message}" for step, state in states.items()))
 
 
 @task(task_run_name="{step}", persist_result=False, cache_policy=NO_CACHE)

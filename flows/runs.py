@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
+from prefect import State
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from flows.work import Work
@@ -28,6 +29,11 @@ PAUSE: Final = 30.0
 WAITING: Final = 20
 """Runs that may wait to be shown; more are not shown."""
 ANSWERS_WITHIN: Final = 1.0
+
+
+def same_as(state: State[Any]) -> State[Any]:
+    """A flow's state that says what the state of its only task says."""
+    return State(type=state.type, name=state.name, message=state.message)
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Runs:
         self._is_silent = False
         self._thread = threading.Thread(target=self._show_orders, name="runs", daemon=True)
         if api is not None:
+            self._client = httpx.Client(timeout=ANSWERS_WITHIN)
             self._thread.start()
 
     def carry_out(self, work: Work[Any], show: Callable[[str], object]) -> None:
@@ -93,7 +100,7 @@ class Runs:
 
     def _answers(self) -> bool:
         try:
-            httpx.get(f"{self._api}/health", timeout=ANSWERS_WITHIN).raise_for_status()
+            self._client.get(f"{self._api}/health").raise_for_status()
         except httpx.HTTPError as error:
             self._fall_silent(f"does not answer ({type(error).__name__})")
             return False

@@ -30,8 +30,8 @@ from leadnurture.errors import LeadNurtureError, PortBusyError, SettingError
 logger = logging.getLogger("leadnurture.flows")
 
 READY_SECONDS: Final = 120.0
-GRACE: Final = 10.0
-"""Seconds between SIGTERM and SIGKILL; a wave takes them at most twice."""
+GRACE: Final = 15.0
+"""Seconds between SIGTERM and SIGKILL: the mails of a run are sent by then."""
 STEADY_SECONDS: Final = 60.0
 """A child that lived so long has earned a new start without delay."""
 MOST_STARTS: Final = 6
@@ -88,6 +88,7 @@ class Supervisor:
             prefect = _port(prefect, "LEADNURTURE_PREFECT_PORT", LOOPBACK, next_free=next_free, but=web)
         self._settings = settings.model_copy(update={"port": web, "prefect_port": prefect})
         self._notes = _Notes()
+        self._client = httpx.Client(timeout=ANSWERS_WITHIN)
         self._over = threading.Event()
         self._children = list(self._make_children())
         self._stale_before: datetime | None = machine_now()
@@ -138,6 +139,7 @@ class Supervisor:
         for names in (("worker",), ("web", "prefect")):
             self._stop([child for child in self._children if child.name in names])
         self._notes.close()
+        self._client.close()
 
     def is_stopping(self, seconds: float) -> bool:
         """Waits so long and says whether SIGINT or SIGTERM came while `stops_on_signals`."""
@@ -176,12 +178,18 @@ class Supervisor:
                 str(settings.prefect_port),
             )
             yield Child(
-                "prefect", command, lambda: _answers(f"{settings.prefect_api}/health"), signal.SIGKILL
+                "prefect", command, lambda: self._answers(f"{settings.prefect_api}/health"), signal.SIGKILL
             )
         yield Child(
-            "web", (*ours, "web", *project), lambda: _answers(f"{self.web_url}/healthz"), signal.SIGKILL
+            "web", (*ours, "web", *project), lambda: self._answers(f"{self.web_url}/healthz"), signal.SIGKILL
         )
         yield Child("worker", (*ours, "worker", *project), self._notes.is_ready, signal.SIGTERM)
+
+    def _answers(self, url: str) -> bool:
+        try:
+            return self._client.get(url).is_success
+        except httpx.HTTPError:
+            return False
 
     def _start(self, child: Child) -> None:
         child.starts += 1
@@ -273,9 +281,8 @@ class Supervisor:
             "force": True,
         }
         try:
-            with httpx.Client(timeout=ANSWERS_WITHIN) as client:
-                for run in client.post(f"{api}/flow_runs/filter", json=question).raise_for_status().json():
-                    client.post(f"{api}/flow_runs/{run['id']}/set_state", json=crashed).raise_for_status()
+            for run in self._client.post(f"{api}/flow_runs/filter", json=question).raise_for_status().json():
+                self._client.post(f"{api}/flow_runs/{run['id']}/set_state", json=crashed).raise_for_status()
         except httpx.HTTPError:
             return False
         return True
@@ -306,13 +313,6 @@ class _Notes:
     def close(self) -> None:
         """Hears nothing more."""
         self._socket.close()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=ANSWERS_WITHIN).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def _port(wanted: int, setting: str, host: str, *, next_free: bool, but: int | None = None) -> int:

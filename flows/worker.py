@@ -11,18 +11,23 @@ from typing import Final
 from uuid import uuid4
 
 from flows.clock import Clock
-from flows.deliver import run_delivery
+from flows.deliver import changed_anything, run_delivery
 from flows.handoff import run_look, run_sales
 from flows.nurture import run_wave
 from flows.runs import Runs
 from leadnurture import mail
 from leadnurture.app import Project, Upcoming, machine_now, upcoming
 from leadnurture.domain.vocabulary import Track
+from leadnurture.errors import LeadNurtureError
 
 logger = logging.getLogger("leadnurture.flows")
 
 GRACE: Final = 5.0
 """Seconds for which the end waits for runs that are still to be shown in Prefect."""
+
+
+class StepsFailedError(LeadNurtureError):
+    """Steps of a wave failed; the log has the reason."""
 
 
 class Worker:
@@ -58,21 +63,25 @@ class Worker:
         """When each kind of work falls due next."""
         return upcoming(self._project, now)
 
-    def wave(self, program: str) -> object:
-        """Runs a wave of a program."""
-        return run_wave(self._project, program, self._owner, self._runs)
+    def wave(self, program: str) -> bool:
+        """Runs a wave of a program; StepsFailedError when a part of it failed, so that it rests a while."""
+        done = run_wave(self._project, program, self._owner, self._runs)
+        if done is not None and done.failed:
+            raise StepsFailedError(f"{', '.join(done.failed)} failed in wave {done.wave}")
+        return done is not None and done.moved + done.planned + done.ended > 0
 
-    def look(self, track: Track) -> object:
+    def look(self, track: Track) -> bool:
         """Looks at the changed leads of a track."""
-        return run_look(self._project, track, self._runs)
+        return run_look(self._project, track, self._runs) is not None
 
-    def deliver(self) -> object:
+    def deliver(self) -> bool:
         """Sends what is due."""
-        return run_delivery(self._project, self._runs)
+        return changed_anything(run_delivery(self._project, self._runs))
 
-    def sell(self) -> object:
+    def sell(self) -> bool:
         """Assigns handoffs, watches the SLA, sends notices."""
-        return run_sales(self._project, self._runs)
+        done = run_sales(self._project, self._runs)
+        return done is not None and any(done.values())
 
 
 def notify(message: str) -> None:

@@ -10,8 +10,20 @@ from typing_extensions import override
 from leadnurture.settings import Settings
 
 TEXT: Final = "%(asctime)s %(levelname)-7s %(name)s  %(message)s"
-# Talks about keys and addresses, or once a second about nothing.
-QUIET: Final = ("apscheduler", "httpx", "httpcore", "python_http_client", "sqlalchemy", "uvicorn.access")
+# They talk about keys and addresses, or once a second about nothing.
+QUIET: Final = (
+    "alembic",
+    "apscheduler",
+    "httpx",
+    "httpcore",
+    "python_http_client",
+    "sqlalchemy",
+    "uvicorn.access",
+)
+
+
+# What fails in a run is told by us as well; there it stands in the run's own log.
+TWICE: Final = ("prefect.flow_runs", "prefect.task_runs")
 
 
 class JsonLines(logging.Formatter):
@@ -34,6 +46,7 @@ def configure_logs(settings: Settings) -> None:
     """Sends all logs of this process to the standard error, as the settings say."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else logging.Formatter(TEXT))
+    handler.addFilter(lambda record: not record.name.startswith(TWICE))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -15,7 +15,9 @@ from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, pr
 from leadnurture.errors import PortBusyError
 
 if TYPE_CHECKING:
+    from flows.nurture import WaveDone
     from flows.runs import Runs
+    from leadnurture.mail import Delivered
 
 Result = TypeVar("Result")
 
@@ -82,7 +84,15 @@ def wave(
     from flows.nurture import run_wave
 
     done = _with_runs(opened, lambda runs: run_wave(opened, program, f"command:{os.getpid()}", runs))
-    show(done, form, lambda: str(done) if done else "Nothing is due, or a worker is at it.")
+    show(done, form, lambda: _told_of(done) if done else "Nothing is due, or a worker is at it.")
+    if done is not None and done.failed:
+        raise typer.Exit(1)
+
+
+def _told_of(done: "WaveDone") -> str:
+    counts = f"{done.due:,} due, {done.moved:,} moved, {done.planned:,} mails planned, {done.ended:,} ended"
+    failed = f"; failed: {', '.join(done.failed)}" if done.failed else ""
+    return f"Wave {done.wave} of {done.program}: {counts}, {done.seconds:.1f} s{failed}"
 
 
 def look(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
@@ -102,10 +112,22 @@ def look(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> Non
 def deliver(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
     """Send the mails that are due now."""
     opened = _open_for_flows(project)
-    from flows.deliver import run_delivery
+    from flows.deliver import changed_anything, run_delivery
 
-    done = _with_runs(opened, lambda runs: run_delivery(opened, runs))
-    show(done, form, lambda: str(done) if done else "Nothing is to be sent.")
+    done: list[Delivered] = []
+
+    def everything(runs: "Runs") -> None:
+        while changed_anything(run := run_delivery(opened, runs)) and run is not None:
+            done.append(run)
+
+    _with_runs(opened, everything)
+    counts = {
+        name: sum(getattr(run, name) for run in done)
+        for name in ("sent", "failed", "unknown", "refused", "moved")
+    }
+    show(counts, form, lambda: ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    if counts["failed"] or counts["unknown"]:
+        raise typer.Exit(1)
 
 
 def demo(
