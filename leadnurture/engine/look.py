@@ -117,7 +117,7 @@ def tell_colleagues(connection: Connection, now: datetime) -> int:
 def _chunk(connection: Connection, track: Track, now: datetime, chunk: int) -> Looked:
     definitions = current_definitions(connection)
     statements = _statements(definitions, track)
-    values = {"now": now, "chunk": chunk, "track": track}
+    values = {"now": now, "chunk_size": chunk, "this_track": track}
     empty(connection, work_lead)
     leads = connection.execute(statements.claim, values).rowcount
     if not leads:
@@ -212,7 +212,7 @@ def _enroll(connection: Connection, definitions: Definitions, track: Track, stat
     empty(connection, work_enroll)
     for program, statement in statements.enters:
         version, step = first_step(connection, program)
-        connection.execute(statement, {"now": now, "version": version, "step": step})
+        connection.execute(statement, {"now": now, "first_version": version, "first_step": step})
     return enroll(connection, now, definitions.agreement(track).at_once)
 
 
@@ -262,16 +262,16 @@ def _statements(definitions: Definitions, track: Track) -> Statements:
 def _claim() -> Any:  # noqa: ANN401 - an Insert
     due = (
         select(lead.c.id, lead.c.zone)
-        .where(lead.c.track == bindparam("track"), lead.c.look_at.is_not(None), lead.c.look_at <= NOW)
+        .where(lead.c.track == bindparam("this_track"), lead.c.look_at.is_not(None), lead.c.look_at <= NOW)
         .order_by(lead.c.look_at, lead.c.id)
-        .limit(bindparam("chunk"))
+        .limit(bindparam("chunk_size"))
         .with_for_update(key_share=True, skip_locked=True)
     )
     return insert(work_lead).from_select(["lead_id", "zone"], due)
 
 
 def _drop() -> Any:  # noqa: ANN401 - a Delete
-    still = some(lead.c.id == work_lead.c.lead_id, lead.c.track == bindparam("track"), lead.c.look_at <= NOW, of=[lead])
+    still = some(lead.c.id == work_lead.c.lead_id, lead.c.track == bindparam("this_track"), lead.c.look_at <= NOW, of=[lead])
     return work_lead.delete().where(not_(still))
 
 
@@ -417,7 +417,7 @@ def _enter(definitions: Definitions, agreement: Agreement, program: Program, sco
     seen = values_seen(program.enter, scope)
     rank = [one_.name for one_ in definitions.programs].index(program.name)
     rows = select(
-        lead.c.id, literal(program.name), bindparam("version"), bindparam("step"), literal(program.priority), literal(rank),
+        lead.c.id, literal(program.name), bindparam("first_version"), bindparam("first_step"), literal(program.priority), literal(rank),
         literal(f"enter {program.enter}"), null() if seen is None else seen, literal_column("FALSE"),
     ).where(*wanted)  # fmt: skip
     return insert(work_enroll).from_select(["lead_id", "program", "version_id", "step", "priority", "rank", "rule", "saw", "is_free"], rows)

@@ -38,6 +38,19 @@ def _least(element: least, compiler: SQLCompiler, **options: Any) -> str:  # noq
     return f"min({compiler.process(element.clauses, **options)})"
 
 
+class bytewise(GenericFunction[Any]):  # noqa: N801 - as above
+    """Text that sorts by its bytes on both databases, whatever the language of the server."""
+
+    name = "bytewise"
+    inherit_cache = True
+
+
+@compiles(bytewise)
+def _bytewise(element: bytewise, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
+    text_ = compiler.process(element.clauses, **options)
+    return text_ if compiler.dialect.name == "sqlite" else f'({text_}) COLLATE "C"'
+
+
 def some(*criteria: ColumnElement[Any], of: Sequence[FromClause]) -> ColumnElement[bool]:
     """Whether rows of these tables meet the criteria; every other table that they name belongs to the statement around it."""
     return exists(select(literal_column("1")).select_from(*of).where(*criteria).correlate_except(*of))

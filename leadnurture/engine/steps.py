@@ -39,7 +39,7 @@ from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Arm, Go, Program, Send, Step
 from leadnurture.domain.vocabulary import SESSION_KINDS
 from leadnurture.engine.conditions import NOW, Scope, compile_condition, fired_by, living, values_seen
-from leadnurture.engine.sql import one, some
+from leadnurture.engine.sql import bytewise, one, some
 from leadnurture.engine.windows import Timing
 from leadnurture.store.instants import Instant
 from leadnurture.store.tables import (
@@ -71,8 +71,9 @@ standing: Final = Standing.__table__  # type: ignore[attr-defined] # as above
 interest: Final = Interest.__table__  # type: ignore[attr-defined] # as above
 w = work_step
 
-WAVE: Final = bindparam("wave", type_=Integer())
-CHUNK: Final = bindparam("chunk", type_=Integer())
+# Named unlike any column: an UPDATE takes parameters that bear the name of a column for values.
+WAVE: Final = bindparam("this_wave", type_=Integer())
+CHUNK: Final = bindparam("chunk_size", type_=Integer())
 HORIZON: Final = bindparam("horizon", type_=Instant())
 LUCK_RANGE: Final = 2**31
 COINS: Final = 2**20
@@ -324,7 +325,7 @@ class _Builder:
 
     def _order(self, about: str | None) -> list[Expression]:
         """Strongest living interest first, newest first, then by name. Least is best, so that all are sorted upwards."""
-        newest = [-work_shelf.c.published_day, work_shelf.c.content]
+        newest: list[Expression] = [-work_shelf.c.published_day, bytewise(work_shelf.c.content)]
         return [-self._strength(), *newest] if about == "interests" else newest
 
     def _not_had(self) -> list[Expression]:
@@ -355,7 +356,7 @@ class _Builder:
         new = and_(w.c.is_new, w.c.trouble.is_(None))
         seat = (standing.c.lead_id == w.c.lead_id, standing.c.content == work_shelf.c.content, standing.c.session == work_shelf.c.session)
         has_seat = some(*seat, standing.c.kind == "registered", of=[standing])
-        order = [case((has_seat, 0), else_=1), work_shelf.c.starts_at, work_shelf.c.content]
+        order = [case((has_seat, 0), else_=1), work_shelf.c.starts_at, bytewise(work_shelf.c.content)]
         behind = work_shelf.c.starts_at > func.coalesce(w.c.send_at, NOW)
         key = work_shelf.c.content + literal("\n") + work_shelf.c.session
         return [

@@ -170,7 +170,7 @@ def _chunk(connection: Connection, version: int, program: Program, name: str, wa
     definitions = current_definitions(connection)
     statements = _statements(connection, definitions, version, program, name)
     step = program.step(name)
-    values = {"now": now, "wave": wave, "chunk": chunk, "horizon": calendar_end(connection)}
+    values = {"now": now, "this_wave": wave, "chunk_size": chunk, "horizon": calendar_end(connection)}
     empty(connection, work_step, work_window)
     due = connection.execute(statements.claim, values).rowcount
     if not due:

@@ -5,14 +5,14 @@ They make a chunk cost the same statements whatever its size: candidates go in, 
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Index, Integer, MetaData, String, Table, Text
 
 from leadnurture.store.instants import Instant
 
 work_metadata: Final = MetaData()
 
 
-def _work_table(name: str, *columns: Column[object]) -> Table:
+def _work_table(name: str, *columns: Column[object] | Index) -> Table:
     return Table(name, work_metadata, *columns, prefixes=["TEMPORARY"])
 
 
@@ -92,7 +92,7 @@ work_settle: Final = _work_table(
 # Leads as an import or the API brings them.
 work_import: Final = _work_table(
     "work_import",
-    Column("position", Integer), Column("email", String), Column("email_key", String), Column("first_name", String), Column("last_name", String),
+    Column("position", Integer), Column("email", String), Column("email_key", String, primary_key=True), Column("first_name", String), Column("last_name", String),
     Column("account", String), Column("account_key", String), Column("domain", String), Column("country", String), Column("language", String),
     Column("role", String), Column("source", String), Column("zone", String), Column("zone_given", String), Column("owner", String),
     Column("luck", Integer), Column("crm_id", String), Column("lead_id", BigInteger), Column("account_id", BigInteger), Column("is_changed", Boolean),
@@ -102,6 +102,7 @@ work_said: Final = _work_table(
     "work_said",
     Column("email_key", String), Column("kind", String), Column("name", String), Column("text", Text), Column("number", Float),
     Column("at", Instant), Column("lead_id", BigInteger), Column("account_id", BigInteger), Column("wording", Text),
+    Index("ix_work_said", "email_key", "kind"),
 )  # fmt: skip
 # Messages that a worker reserved and now wants to claim.
 work_pick: Final = _work_table(

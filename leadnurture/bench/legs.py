@@ -1,0 +1,156 @@
+"""One measured leg in a process of its own: `python -m leadnurture.bench.legs LEG URL LEADS` prints its figures as JSON.
+
+A process a leg, since peak memory belongs to a process and never goes down.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, event
+
+from leadnurture.bench.course import CLICKED_AFTER, SETTLED_AFTER, SILENT_AFTER, STARTS, prepare
+from leadnurture.bench.floor import run_floor
+from leadnurture.engine import (
+    NewReaction,
+    Settled,
+    begin_wave,
+    finish_wave,
+    look,
+    record_reactions,
+    run_step,
+    settle_messages,
+)
+from leadnurture.links import Links
+from leadnurture.mail import Accepted, Answer, Mail, deliver
+from leadnurture.store import Database
+
+PROGRAM: Final = "drip-3"
+BATCH: Final = 5_000
+
+
+class AcceptsAtOnce:
+    """A provider that accepts everything at once: what remains is our own work."""
+
+    threads: int | None = None
+
+    def send(self, mail: Mail) -> Answer:
+        """Accepts."""
+        return Accepted(str(mail.message_id))
+
+
+def engine_leg(database: Database) -> None:
+    """The program through the engine; the provider's answers are told in groups, nothing is rendered."""
+    _course(database, lambda now: _mark_sent(database, now))
+
+
+def whole_leg(database: Database) -> None:
+    """The same with every claim, HTML and text rendered for each mail, and a provider that accepts at once."""
+    links, provider = Links("bench", "http://127.0.0.1:8080"), AcceptsAtOnce()
+
+    def send(now: datetime) -> None:
+        while deliver(database, provider, links, now, machine_now=datetime.now(UTC)).sent:
+            pass
+
+    _course(database, send)
+
+
+def _course(database: Database, send: Callable[[datetime], None]) -> None:
+    look(database, "prospects", STARTS)
+    _wave(database, STARTS)
+    send(STARTS)
+    _click(database, STARTS + CLICKED_AFTER)
+    for moment in (STARTS + SETTLED_AFTER, STARTS + SILENT_AFTER):
+        look(database, "prospects", moment)
+        _wave(database, moment)
+        send(moment)
+        _wave(database, moment)
+
+
+def _wave(database: Database, now: datetime) -> None:
+    machine_now = datetime.now(UTC)
+    while wave := begin_wave(database, PROGRAM, "bench", now, machine_now):
+        done = [run_step(database, PROGRAM, step, wave.number, now) for step, _ in wave.steps]
+        finish_wave(database, wave, done, "bench", 0.0)
+
+
+def _mark_sent(database: Database, now: datetime) -> None:
+    last = 0
+    while True:
+        with database.read() as connection:
+            ids = connection.exec_driver_sql(
+                f"SELECT id FROM message WHERE status = 'planned' AND id > {last} ORDER BY id LIMIT {BATCH}"  # noqa: S608 - numbers
+            ).scalars().all()
+        if not ids:
+            return
+        last = ids[-1]
+        outcomes = [Settled(message_id, "sent") for message_id in ids]
+        database.run(lambda connection, told=outcomes: settle_messages(connection, told, now))
+
+
+def _click(database: Database, now: datetime) -> None:
+    """Three of ten click, told in batches as a provider's hook tells them."""
+    last = 0
+    while True:
+        with database.read() as connection:
+            ids = connection.exec_driver_sql(
+                f"SELECT id FROM message WHERE step = 'first' AND lead_id % 10 < 3 AND id > {last} ORDER BY id LIMIT {BATCH}".replace(  # noqa: S608 - numbers
+                    "%", "%%" if connection.dialect.name == "postgresql" else "%"
+                )
+            ).scalars().all()
+        if not ids:
+            return
+        last = ids[-1]
+        record_reactions(database, [NewReaction("clicked", str(one), "bench", message_id=one) for one in ids], now)
+
+
+def measure(leg: Callable[[Database], None], database: Database) -> dict[str, Any]:
+    """Seconds, statements and peak memory of a leg, and whether it left what it should."""
+    statements = 0
+
+    def count(*_: object) -> None:
+        nonlocal statements
+        statements += 1
+
+    event.listen(database.engine, "before_cursor_execute", count)
+    began = time.perf_counter()
+    leg(database)
+    seconds = time.perf_counter() - began
+    event.remove(database.engine, "before_cursor_execute", count)
+    with database.read() as connection:
+        _prove(connection)
+    return {"seconds": seconds, "statements": statements, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def _prove(connection: Connection) -> None:
+    """Everybody is through, got two mails, and three of ten have points: a leg that did less is no measurement."""
+    leads, mails, done, moves, points = (
+        connection.exec_driver_sql(f"SELECT count(*) FROM {rows}").scalar_one()  # noqa: S608 - the five below
+        for rows in (
+            "lead", "message WHERE status IN ('sent', 'delivered')", "enrollment WHERE status = 'completed'", "transition", "point WHERE points = 20",
+        )
+    )  # fmt: skip
+    expected = {"mails": 2 * leads, "done": leads, "moves": 3 * leads}
+    found = {"mails": mails, "done": done, "moves": moves}
+    assert found == expected, f"{found} instead of {expected}"  # noqa: S101 - a benchmark's own proof
+    assert abs(points - leads * 3 / 10) <= 2, f"{points} of {leads} leads have points"  # noqa: S101 - as above
+
+
+LEGS: Final = {"engine": engine_leg, "floor": run_floor, "whole": whole_leg}
+
+
+def main() -> None:
+    """Runs the leg that the command line names on a database that it fills itself."""
+    leg, url, leads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    database = prepare(url, leads)
+    print(json.dumps(measure(LEGS[leg], database)))
+    database.dispose()
+
+
+if __name__ == "__main__":
+    main()
+
