@@ -230,7 +230,7 @@ def _handoff(
     owed = agreement.stage("handed_off")
     due: datetime | None = row.handoff_due_at
     return {
-        "reason": row.handoff_reason,
+        "reason": row.handoff_reason[:1].upper() + row.handoff_reason[1:],
         "agreement": agreement_told(row.handoff_agreement),
         "assigned_to": _name(company, row.handoff_assigned_to),
         "within": str(owed.within) if owed.within else "",

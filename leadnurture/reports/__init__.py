@@ -1,0 +1,36 @@
+"""Hides how pages, commands and runs learn what is: read-only questions, each a frozen value."""
+
+from leadnurture.reports.chart import ChartCounts, program_chart
+from leadnurture.reports.handoffs import HandoffList, HandoffRow, handoff, handoff_list
+from leadnurture.reports.journeys import Journey, journey
+from leadnurture.reports.lists import LeadRow, MailRow, leads, outbox
+from leadnurture.reports.plain import as_json
+from leadnurture.reports.programs import ProgramPage, ProgramRow, chart_of, program_page, programs
+from leadnurture.reports.status import Status, duplicates, render_status, status
+from leadnurture.reports.terminal import render_journey
+
+__all__ = [
+    "ChartCounts",
+    "HandoffList",
+    "HandoffRow",
+    "Journey",
+    "LeadRow",
+    "MailRow",
+    "ProgramPage",
+    "ProgramRow",
+    "Status",
+    "as_json",
+    "chart_of",
+    "duplicates",
+    "handoff",
+    "handoff_list",
+    "journey",
+    "leads",
+    "outbox",
+    "program_chart",
+    "program_page",
+    "programs",
+    "render_journey",
+    "render_status",
+    "status",
+]

@@ -1,0 +1,340 @@
+"""How the programs stand: the list of them, and one with its steps, its ways and its waves.
+
+One idea to hold: where leads are is counted from enrollments, how they got there from transitions, whose
+rules are the ways of the program (`ways`). What a kept version wrote is counted where its words are the
+same.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, and_, case, func, select
+
+from leadnurture import engine
+from leadnurture.definitions import load_program
+from leadnurture.domain.program import Program, Step
+from leadnurture.errors import NotFoundError
+from leadnurture.reports.chart import ChartCounts, program_chart
+from leadnurture.reports.ways import (
+    ALARMING,
+    PROGRAM_WIDE,
+    does,
+    is_branch,
+    is_reaction,
+    label_of,
+    rule_without_trouble,
+    rules_of,
+)
+from leadnurture.store.tables import metadata
+
+ENROLLMENT: Final = metadata.tables["enrollment"]
+TRANSITION: Final = metadata.tables["transition"]
+PROGRAM: Final = metadata.tables["program"]
+VERSION: Final = metadata.tables["program_version"]
+WAVE: Final = metadata.tables["wave"]
+LIVE: Final = ("active", "paused")
+RECENT: Final = timedelta(days=30)
+SHOWN_WAVES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramRow:
+    """One program of the list."""
+
+    name: str
+    track: str
+    title: str
+    is_live: bool
+    """False once its file is gone."""
+    active: int
+    paused: int
+    due: int
+    enrolled: int
+    """Ever."""
+    reached: int
+    """Whose goal was reached."""
+    next_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One step: who is there, who came, and how they left."""
+
+    name: str
+    does: str
+    is_current: bool
+    """False for a step that only earlier versions have."""
+    here: int
+    came: int
+    reacted: int | None
+    """Left by a reaction; None where a step waits for none."""
+    silent: int | None
+    """Left because time was up."""
+    next_due: datetime | None
+    troubles: tuple[tuple[str, int], ...]
+    """(why, how many) could not get what the step does, in the last 30 days."""
+
+
+@dataclass(frozen=True, slots=True)
+class WayRow:
+    """One way out of a step, with how many took it in the last 30 days."""
+
+    step: str
+    """Empty for the program's own `on`, which holds in every step."""
+    label: str
+    rule: str
+    to: str
+    moved: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaveRow:
+    """One wave."""
+
+    number: int
+    started_at: datetime
+    due: int
+    moved: int
+    planned: int
+    seconds: float | None
+    """None while it runs, or when it was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramPage:
+    """Everything that the page of a program shows."""
+
+    name: str
+    track: str
+    title: str
+    owner: str
+    goal: str
+    enter: str
+    version: int
+    applied_at: datetime
+    is_live: bool
+    here: int
+    enrolled: int
+    reached: int
+    entered: int
+    """In the last 30 days."""
+    moved: int
+    """In the last 30 days."""
+    moved_by_reaction: int
+    next_wave: int
+    next_due: datetime | None
+    due_then: int
+    steps: tuple[StepRow, ...]
+    ways: tuple[WayRow, ...]
+    waves: tuple[WaveRow, ...]
+    source: str
+    chart: str
+
+
+def programs(connection: Connection, now: datetime) -> tuple[ProgramRow, ...]:
+    """Every program, those with leads first. One statement."""
+    active, paused = ENROLLMENT.c.status == "active", ENROLLMENT.c.status == "paused"
+    counted = (
+        select(
+            ENROLLMENT.c.program,
+            func.sum(case((active, 1), else_=0)).label("active"),
+            func.sum(case((paused, 1), else_=0)).label("paused"),
+            func.sum(case((and_(active, ENROLLMENT.c.due_at <= now), 1), else_=0)).label("due"),
+            func.count().label("enrolled"),
+            func.count(ENROLLMENT.c.goal_at).label("reached"),
+            func.min(case((active, ENROLLMENT.c.due_at))).label("next_due"),
+        )
+        .group_by(ENROLLMENT.c.program)
+        .subquery()
+    )
+    question = (
+        select(PROGRAM, counted)
+        .outerjoin(counted, counted.c.program == PROGRAM.c.name)
+        .order_by(PROGRAM.c.is_live.desc(), PROGRAM.c.track.desc(), PROGRAM.c.priority.desc(), PROGRAM.c.name)
+    )
+    return tuple(
+        ProgramRow(
+            name=row.name,
+            track=row.track,
+            title=row.title,
+            is_live=row.is_live,
+            active=int(row.active or 0),
+            paused=int(row.paused or 0),
+            due=int(row.due or 0),
+            enrolled=row.enrolled or 0,
+            reached=row.reached or 0,
+            next_due=_not_past(row.next_due, now),
+        )
+        for row in connection.execute(question)
+    )
+
+
+def program_page(connection: Connection, name: str, now: datetime) -> ProgramPage:
+    """One program as it stands. Seven statements. Raises NotFoundError for an unknown name."""
+    version = _current(connection, name)
+    program = load_program(version.body)
+    row = next(each for each in programs(connection, now) if each.name == name)
+    here = _here(connection, name)
+    moves = _moves(connection, name, now)
+    steps = _steps(program, here, moves, now)
+    counts = _counts(program, here, moves)
+    waves = connection.execute(
+        select(WAVE).where(WAVE.c.program == name).order_by(WAVE.c.number.desc()).limit(SHOWN_WAVES)
+    )
+    people = {person.id: person.name for person in engine.current_definitions(connection).company.people}
+    return ProgramPage(
+        name=name,
+        track=program.track,
+        title=program.title,
+        owner=people.get(program.owner, program.owner),
+        goal=program.goal.text if program.goal else "",
+        enter=program.enter.text if program.enter else "",
+        version=version.number,
+        applied_at=version.applied_at,
+        is_live=row.is_live,
+        here=row.active + row.paused,
+        enrolled=row.enrolled,
+        reached=row.reached,
+        entered=counts.entered,
+        moved=sum(counts.moved.values()),
+        moved_by_reaction=sum(moved for (_, rule), moved in counts.moved.items() if is_reaction(rule)),
+        next_wave=version.wave + 1,
+        next_due=row.next_due,
+        due_then=_due_at(connection, name, row.next_due),
+        steps=steps,
+        ways=_ways(program, counts),
+        waves=tuple(_wave(each) for each in waves),
+        source=version.source,
+        chart=program_chart(program, counts),
+    )
+
+
+def chart_of(connection: Connection, name: str, now: datetime) -> str:
+    """The chart of a program with where its leads are now. Three statements. Raises NotFoundError."""
+    program = load_program(_current(connection, name).body)
+    return program_chart(program, _counts(program, _here(connection, name), _moves(connection, name, now)))
+
+
+def _current(connection: Connection, name: str) -> Row[Any]:
+    question = (
+        select(VERSION, PROGRAM.c.wave)
+        .join(PROGRAM, PROGRAM.c.name == VERSION.c.program)
+        .where(VERSION.c.program == name, VERSION.c.is_current)
+    )
+    row = connection.execute(question).first()
+    if row is None:
+        raise NotFoundError(f"There is no program {name!r}; `leadnurture status` lists them.")
+    return row
+
+
+def _here(connection: Connection, name: str) -> Mapping[str, Row[Any]]:
+    """By step, how many are there and when the next of them is due."""
+    question = (
+        select(
+            ENROLLMENT.c.step, func.count().label("leads"), func.min(ENROLLMENT.c.due_at).label("next_due")
+        )
+        .where(ENROLLMENT.c.program == name, ENROLLMENT.c.status.in_(LIVE))
+        .group_by(ENROLLMENT.c.step)
+    )
+    return {row.step: row for row in connection.execute(question)}
+
+
+def _moves(connection: Connection, name: str, now: datetime) -> Sequence[Row[Any]]:
+    """How often each move was made, ever and in the last 30 days."""
+    recent = func.sum(case((TRANSITION.c.at > now - RECENT, 1), else_=0))
+    columns = TRANSITION.c.from_step, TRANSITION.c.to_step, TRANSITION.c.rule
+    question: Select[Any] = (
+        select(*columns, func.count().label("ever"), recent.label("recent"))
+        .join(ENROLLMENT, ENROLLMENT.c.id == TRANSITION.c.enrollment_id)
+        .where(ENROLLMENT.c.program == name)
+        .group_by(*columns)
+    )
+    moved = question.where(
+        (TRANSITION.c.from_step != TRANSITION.c.to_step)
+        | TRANSITION.c.from_step.is_(None)
+        | TRANSITION.c.to_step.is_(None)
+    )
+    return connection.execute(moved).all()
+
+
+def _counts(program: Program, here: Mapping[str, Row[Any]], moves: Sequence[Row[Any]]) -> ChartCounts:
+    known = {(step.name, rule) for step in program.steps for rule, _ in rules_of(program, step)}
+    known |= {(step.name, f"on {arm.text}{PROGRAM_WIDE}") for step in program.steps for arm in program.on}
+    moved: dict[tuple[str, str], int] = defaultdict(int)
+    trouble: set[str] = set()
+    for row in moves:
+        rule, why = rule_without_trouble(row.rule)
+        if (row.from_step, rule) in known:
+            moved[row.from_step, rule] += int(row.recent)
+        if row.recent and why in ALARMING:
+            trouble.add(row.from_step)
+    entered = sum(int(row.recent) for row in moves if row.from_step is None)
+    return ChartCounts({step: row.leads for step, row in here.items()}, moved, entered, frozenset(trouble))
+
+
+def _steps(
+    program: Program, here: Mapping[str, Row[Any]], moves: Sequence[Row[Any]], now: datetime
+) -> tuple[StepRow, ...]:
+    came: dict[str, int] = defaultdict(int)
+    left: dict[str, dict[bool, int]] = defaultdict(lambda: {True: 0, False: 0})
+    troubles: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for row in moves:
+        came[row.to_step] += row.ever
+        rule, why = rule_without_trouble(row.rule)
+        if why and row.recent:
+            troubles[row.from_step][why] += int(row.recent)
+        if row.from_step and (is_reaction(rule) or rule.startswith(("then", "time is up"))):
+            left[row.from_step][is_reaction(rule)] += row.ever
+    current = {step.name: step for step in program.steps}
+    names = [*current, *sorted(name for name in here if name not in current)]
+    return tuple(
+        StepRow(
+            name=name,
+            does=does(current[name]) if name in current else "of an earlier version",
+            is_current=name in current,
+            here=here[name].leads if name in here else 0,
+            came=came[name],
+            reacted=left[name][True] if _listens(current.get(name)) else None,
+            silent=left[name][False] if _listens(current.get(name)) else None,
+            next_due=_not_past(here[name].next_due, now) if name in here else None,
+            troubles=tuple(sorted(troubles[name].items(), key=lambda item: -item[1])),
+        )
+        for name in names
+    )
+
+
+def _listens(step: Step | None) -> bool:
+    return step is not None and step.handoff is None and not is_branch(step)
+
+
+def _ways(program: Program, counts: ChartCounts) -> tuple[WayRow, ...]:
+    rows = [
+        WayRow(step.name, label_of(rule, step), rule, str(go), counts.moved.get((step.name, rule), 0))
+        for step in program.steps
+        for rule, go in rules_of(program, step)
+    ]
+    for arm in program.on:
+        rule = f"on {arm.text}{PROGRAM_WIDE}"
+        moved = sum(number for (_, each), number in counts.moved.items() if each == rule)
+        rows.append(WayRow("", arm.text, rule, str(arm.go), moved))
+    return tuple(rows)
+
+
+def _due_at(connection: Connection, name: str, next_due: datetime | None) -> int:
+    """How many will be due at the next wave."""
+    if next_due is None:
+        return 0
+    due = ENROLLMENT.c.program == name, ENROLLMENT.c.status == "active", ENROLLMENT.c.due_at <= next_due
+    return connection.scalar(select(func.count()).select_from(ENROLLMENT).where(*due)) or 0
+
+
+def _wave(row: Row[Any]) -> WaveRow:
+    return WaveRow(row.number, row.started_at, row.due, row.moved, row.planned, row.seconds)
+
+
+def _not_past(instant: datetime | None, now: datetime) -> datetime | None:
+    """Whatever is due already is due now."""
+    return None if instant is None else max(instant, now)

@@ -1,0 +1,115 @@
+"""The numbers of the whole: what there is, where it stands, what is due."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Column, Connection, Table, func, select
+
+from leadnurture.domain.vocabulary import GONE_STATUSES, STAGES
+from leadnurture.reports.programs import ProgramRow, programs
+from leadnurture.store.tables import metadata
+
+LEAD: Final = metadata.tables["lead"]
+MESSAGE: Final = metadata.tables["message"]
+WIDTH: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything counted once, as of an instant."""
+
+    now: datetime
+    leads: int
+    enrollments: int
+    """Ever; those that go on are in `enrollments_by_status`."""
+    due: int
+    """Enrollments that the next waves will judge."""
+    looks_due: int
+    """Leads that changed and were not looked at since."""
+    tracks: Mapping[str, int]
+    stages: Mapping[str, int]
+    enrollments_by_status: Mapping[str, int]
+    messages: Mapping[str, int]
+    reactions: Mapping[str, int]
+    handoffs: Mapping[str, int]
+    notices: Mapping[str, int]
+    almost_qualified: int
+    suppressed: int
+    programs: tuple[ProgramRow, ...]
+
+
+def status(connection: Connection, now: datetime) -> Status:
+    """The numbers. Eleven statements, whatever there is."""
+    rows = programs(connection, now)
+    stages = _by(connection, LEAD.c.stage)
+    enrollments = _by(connection, metadata.tables["enrollment"].c.status)
+    changed = select(func.count()).select_from(LEAD).where(LEAD.c.look_at <= now)
+    return Status(
+        now=now,
+        leads=sum(stages.values()),
+        enrollments=sum(enrollments.values()),
+        due=sum(row.due for row in rows),
+        looks_due=connection.scalar(changed) or 0,
+        tracks=_by(connection, LEAD.c.track),
+        stages={stage: stages[stage] for stage in STAGES if stage in stages},
+        enrollments_by_status=enrollments,
+        messages=_by(connection, MESSAGE.c.status),
+        reactions=_by(connection, metadata.tables["reaction"].c.kind),
+        handoffs=_by(connection, metadata.tables["handoff"].c.status),
+        notices=_by(connection, metadata.tables["notice"].c.status),
+        almost_qualified=_count(connection, metadata.tables["almost_qualified"]),
+        suppressed=_count(connection, metadata.tables["suppression"]),
+        programs=rows,
+    )
+
+
+def duplicates(connection: Connection) -> int:
+    """How many mails gave a lead what it had before; nought, unless the engine is wrong.
+
+    Counted by what the reader sees, the content and the session that it was about, whichever step or program
+    sent it: so a step that was sent twice is among them.
+    """
+    gone = MESSAGE.c.status.in_([each for each in GONE_STATUSES if each != "sending"])
+    about = MESSAGE.c.lead_id, MESSAGE.c.track, MESSAGE.c.content, func.coalesce(MESSAGE.c.session, "")
+    beyond = (
+        select((func.count() - 1).label("beyond"))
+        .where(gone)
+        .group_by(*about)
+        .having(func.count() > 1)
+        .subquery()
+    )
+    return int(connection.scalar(select(func.coalesce(func.sum(beyond.c.beyond), 0))) or 0)
+
+
+def render_status(status: Status) -> str:
+    """The numbers for a terminal."""
+    lines = [f"{status.leads:,} leads, {status.enrollments:,} enrollments, {status.due:,} due now", ""]
+    for name in ("tracks", "stages", "enrollments_by_status", "messages", "reactions", "handoffs", "notices"):
+        counts: Mapping[str, int] = getattr(status, name)
+        told = ", ".join(f"{word} {count:,}" for word, count in counts.items()) or "none"
+        lines.append(f"{name.removesuffix('_by_status'):{WIDTH}}{told}")
+    lines.append(
+        f"{'almost qualified':{WIDTH}} {status.almost_qualified:,}; suppressed {status.suppressed:,}"
+    )
+    lines += ["", f"{'program':<28}{'in it':>8}{'due':>8}{'enrolled':>10}{'goal':>8}  next due (UTC)"]
+    lines += [_program_line(row, status.now) for row in status.programs]
+    return "\n".join(lines) + "\n"
+
+
+def _program_line(row: ProgramRow, now: datetime) -> str:
+    next_due = (
+        "-" if row.next_due is None else "now" if row.next_due <= now else f"{row.next_due:%Y-%m-%d %H:%M}"
+    )
+    numbers = f"{row.active + row.paused:>8,}{row.due:>8,}{row.enrolled:>10,}{row.reached:>8,}"
+    return f"{row.name:<28}{numbers}  {next_due}"
+
+
+def _by(connection: Connection, column: Column[str]) -> dict[str, int]:
+    question = select(column, func.count()).group_by(column).order_by(func.count().desc(), column)
+    return {row[0]: row[1] for row in connection.execute(question)}
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return connection.scalar(select(func.count()).select_from(table)) or 0

@@ -1,0 +1,254 @@
+"""The told story of a lead: every row as an entry with its moment, its words and its reason, in order."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, Row, select
+
+from leadnurture.domain.company import Company
+from leadnurture.profile.telling import agreement_told, date_told, local, moment_told, told
+from leadnurture.store.tables import metadata
+
+ENROLLMENT: Final = metadata.tables["enrollment"]
+TRANSITION: Final = metadata.tables["transition"]
+MESSAGE: Final = metadata.tables["message"]
+REACTION: Final = metadata.tables["reaction"]
+POINT: Final = metadata.tables["point"]
+INTEREST: Final = metadata.tables["interest"]
+STAGE_CHANGE: Final = metadata.tables["stage_change"]
+HANDOFF: Final = metadata.tables["handoff"]
+CONSENT: Final = metadata.tables["consent"]
+DEAL: Final = metadata.tables["deal"]
+
+EntryKind = Literal["came", "consent", "reaction", "points", "stage", "handoff", "moved", "mail", "deal"]
+# What happened at one instant is told in the order of cause and effect.
+ORDER: Final[tuple[EntryKind, ...]] = (
+    "came", "consent", "reaction", "points", "mail", "stage", "handoff", "moved", "deal",
+)  # fmt: skip
+# The provider's answers are told under their mail.
+OF_THE_MAIL: Final = frozenset({"delivered", "opened"})
+NOT_GONE: Final = frozenset({"failed", "cancelled"})
+MAIL_STATUS: Final = {
+    "unknown": "Whether it was accepted is not known yet.",
+    "deferred": "The receiving server deferred it.",
+    "delivered": "Delivered.",
+    "bounced": "It bounced.",
+    "complained": "It was reported as spam.",
+}
+ENDED: Final = {
+    "completed": "Completed",
+    "reached": "Reached the goal of",
+    "exited": "Left",
+    "undeliverable": "Mail no longer arrives: left",
+    "moved": "Went on to another program from",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened."""
+
+    at: datetime
+    kind: EntryKind
+    text: str
+    why: str = ""
+    program: str | None = None
+    step: str | None = None
+    content: str | None = None
+    message_id: int | None = None
+    handoff_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the words of a story need to know."""
+
+    company: Company
+    titles: Mapping[str, str]
+    """Of programs and contents, by their names."""
+    zone: str
+    now: datetime
+
+    def title(self, name: str | None) -> str:
+        """The title of a program or content."""
+        return self.titles.get(name or "", name or "")
+
+    def person(self, person_id: str | None) -> str:
+        """The name of one of our people; a system's name stays what it is."""
+        return next(
+            (each.name for each in self.company.people if each.id == person_id), person_id or "somebody"
+        )
+
+    def moment(self, instant: datetime) -> str:
+        """An instant on the clock of the lead."""
+        return moment_told(instant, self.zone, self.now)
+
+    def date(self, instant: datetime) -> str:
+        """A date on the calendar of the lead."""
+        return date_told(local(instant, self.zone).date(), local(self.now, self.zone).date())
+
+
+def story(connection: Connection, lead: Row[Any], setting: Setting) -> tuple[Entry, ...]:
+    """Everything so far, oldest first. Nine statements."""
+    reactions = _of(connection, REACTION, lead.id)
+    points, interests = _of(connection, POINT, lead.id), _of(connection, INTEREST, lead.id)
+    entries: list[Entry] = [
+        Entry(lead.created_at, "came", "Came to us", f"source: {lead.source}" if lead.source else "")
+    ]
+    entries += _consents(_of(connection, CONSENT, lead.id))
+    entries += _reactions(reactions, points, interests, setting)
+    entries += _points(points, setting)
+    entries += _mails(_of(connection, MESSAGE, lead.id), reactions, setting)
+    entries += _stages(_of(connection, STAGE_CHANGE, lead.id))
+    entries += _handoffs(_of(connection, HANDOFF, lead.id), setting)
+    entries += _moves(connection, lead.id, setting)
+    entries += [_deal(row) for row in _of(connection, DEAL, lead.id)]
+    return tuple(sorted(entries, key=lambda entry: (entry.at, ORDER.index(entry.kind))))
+
+
+def _of(connection: Connection, table: Any, lead_id: int) -> Sequence[Row[Any]]:  # noqa: ANN401 - any table about leads
+    order = table.c.id if "id" in table.c else table.c.given_at
+    return connection.execute(select(table).where(table.c.lead_id == lead_id).order_by(order)).all()
+
+
+def _consents(rows: Iterable[Row[Any]]) -> Iterator[Entry]:
+    for row in rows:
+        yield Entry(row.given_at, "consent", f"Consented to {row.purpose}", row.source)
+        if row.withdrawn_at:
+            yield Entry(row.withdrawn_at, "consent", f"Withdrew the consent to {row.purpose}")
+
+
+def _reactions(
+    rows: Iterable[Row[Any]], points: Iterable[Row[Any]], interests: Iterable[Row[Any]], setting: Setting
+) -> Iterator[Entry]:
+    earned: dict[int, list[str]] = defaultdict(list)
+    for row in points:
+        earned[row.reaction_id].append(_earned(row, setting))
+    for row in interests:
+        earned[row.reaction_id].append(f"makes {row.topic} an interest")
+    for row in rows:
+        if row.kind in OF_THE_MAIL:
+            continue
+        about = setting.title(row.content) if row.content else None
+        text = told(row.kind, about, row.argument) + (f", session {row.session}" if row.session else "")
+        why = [*earned[row.id], *_told_by(row, setting)]
+        yield Entry(
+            row.recorded_at, "reaction", text, "; ".join(why), content=row.content, message_id=row.message_id
+        )
+
+
+def _told_by(row: Row[Any], setting: Setting) -> Iterator[str]:
+    if row.counts_at > setting.now:
+        yield f"rests until {setting.moment(row.counts_at)}, in case a machine clicked"
+    if abs((row.recorded_at - row.at).total_seconds()) >= 60:  # noqa: PLR2004 - a minute
+        yield f"happened {setting.moment(row.at)}"
+
+
+def _earned(row: Row[Any], setting: Setting) -> str:
+    until = f", until {setting.date(row.ends_at)}" if row.ends_at else ""
+    return f"{row.points:+} engagement{until}"
+
+
+def _points(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
+    """Only those that no reaction explains."""
+    for row in rows:
+        if row.reaction_id is None:
+            yield Entry(
+                row.begins_at, "points", f"{row.points:+} engagement for {row.rule}", _earned(row, setting)
+            )
+
+
+def _mails(rows: Iterable[Row[Any]], reactions: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
+    opened = {row.message_id: row.recorded_at for row in reactions if row.kind == "opened"}
+    for row in rows:
+        if row.status == "planned":
+            continue
+        title = setting.title(row.content)
+        variant = f", variant {row.variant}" if row.variant else ""
+        gone = row.status not in NOT_GONE
+        at = row.sent_at or row.attempt_at or row.settled_at or row.planned_at
+        if not gone:
+            at = row.settled_at or at
+        yield Entry(
+            at=at,
+            kind="mail",
+            text=f"{'Sent' if gone else 'Not sent:'} {title}{variant}",
+            why=" ".join(_mail_reasons(row, opened.get(row.id), setting)),
+            program=row.program,
+            step=row.step,
+            content=row.content,
+            message_id=row.id,
+        )
+
+
+def _mail_reasons(row: Row[Any], opened: datetime | None, setting: Setting) -> Iterator[str]:
+    yield f"Step {row.step} of {row.program}."
+    if row.status in MAIL_STATUS:
+        yield MAIL_STATUS[row.status]
+    if opened is not None:
+        yield f"Opened {setting.moment(opened)}."
+    if row.send_at != row.planned_at:
+        yield f"Planned for {setting.moment(row.planned_at)}, moved by working hours, pace or a hold."
+    if row.trouble:
+        yield f"{row.trouble[:1].upper()}{row.trouble[1:].rstrip('.')}."
+
+
+def _stages(rows: Iterable[Row[Any]]) -> Iterator[Entry]:
+    for row in rows:
+        agreement = f"Agreement of {agreement_told(row.agreement)}." if row.agreement else ""
+        saw = f" ({row.saw})" if row.saw else ""
+        words = f"{row.from_stage} → {row.to_stage}".replace("_", " ")
+        yield Entry(row.at, "stage", words, f"{row.rule}{saw}. {agreement}".strip())
+
+
+def _handoffs(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
+    for row in rows:
+        to = f", to {setting.person(row.assigned_to)}" if row.assigned_to else ""
+        why = f"{row.reason}. Score {row.score}: fit {row.fit}, engagement {row.engagement}."
+        yield Entry(row.opened_at, "handoff", f"Offered to sales{to}", why, handoff_id=row.id)
+        if row.decided_at:
+            yield Entry(row.decided_at, "handoff", _decision(row, setting), row.note or "", handoff_id=row.id)
+
+
+def _decision(row: Row[Any], setting: Setting) -> str:
+    by = f" by {setting.person(row.decided_by)}" if row.decided_by else ""
+    reason = f": {row.return_reason}" if row.return_reason else ""
+    return f"{row.status.capitalize()}{by}{reason}"
+
+
+def _moves(connection: Connection, lead_id: int, setting: Setting) -> Iterator[Entry]:
+    question = (
+        select(TRANSITION, ENROLLMENT.c.program)
+        .join(ENROLLMENT, ENROLLMENT.c.id == TRANSITION.c.enrollment_id)
+        .where(TRANSITION.c.lead_id == lead_id)
+        .order_by(TRANSITION.c.id)
+    )
+    for row in connection.execute(question):
+        saw = f" ({row.saw})" if row.saw else ""
+        step = row.to_step or row.from_step
+        yield Entry(row.at, "moved", _move(row, setting), f"{row.rule}{saw}", program=row.program, step=step)
+
+
+def _move(row: Row[Any], setting: Setting) -> str:
+    title = setting.title(row.program)
+    if row.from_step is None:
+        return f"Entered {title}, at {row.to_step}"
+    if row.to_step is None:
+        return f"{ENDED.get(row.status, 'Left')} {title}, at {row.from_step}"
+    if row.from_step == row.to_step:
+        return f"{'Paused' if row.status == 'paused' else 'Went on'} at {row.to_step} of {title}"
+    again = f", for the {_ordinal(row.visit)} time" if row.visit > 1 else ""
+    return f"Moved from {row.from_step} to {row.to_step}{again}"
+
+
+def _ordinal(number: int) -> str:
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    return f"{number}{'th' if number % 100 in {11, 12, 13} else endings.get(number % 10, 'th')}"
+
+
+def _deal(row: Row[Any]) -> Entry:
+    worth = f", worth {row.value:,.0f}" if row.value is not None else ""
+    return Entry(row.at, "deal", f"Deal {row.status}{worth}")

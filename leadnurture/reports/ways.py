@@ -1,0 +1,98 @@
+"""The steps of a program and its ways in words, and the rules under which history keeps them.
+
+One idea to hold: a transition remembers the way that it took as the engine wrote it: `on registered`, `then
+visit < 3`, `time is up`, with the trouble in brackets behind it. `rules_of` lists the same words from the
+program, so that both meet.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from leadnurture.domain.program import Go, Program, Send, Step
+from leadnurture.domain.timing import Anchored
+from leadnurture.domain.vocabulary import WHYS
+
+TROUBLE: Final = re.compile(rf" \(({'|'.join(WHYS)})\)$")
+PROGRAM_WIDE: Final = " (program)"
+# Troubles that a person should look at; all others are the planned answer to a deviation.
+ALARMING: Final = frozenset({"failed", "refused"})
+
+
+def rules_of(program: Program, step: Step) -> Iterator[tuple[str, Go]]:
+    """Every way out of a step as (rule, target), without the program's own `on`."""
+    for arm in step.on:
+        yield f"on {arm.text}", arm.go
+    if step.otherwise is not None:
+        yield "otherwise", step.otherwise
+    for name, weight in step.split:
+        yield f"split {name} {weight}", Go(step=name)
+    for arm in step.then:
+        yield f"then {arm.text}".strip(), arm.go
+    if not step.split and step.handoff is None and all(arm.when is not None for arm in step.then):
+        yield ("time is up" if waits(step) else "next"), program.following(step)
+
+
+def waits(step: Step) -> bool:
+    """Whether time passes at a step: what sends waits for its sending."""
+    return step.send is not None or step.after is not None
+
+
+def is_branch(step: Step) -> bool:
+    """Whether a step only chooses."""
+    return step.send is None and step.handoff is None and step.after is None and not step.on
+
+
+def rule_without_trouble(rule: str) -> tuple[str, str | None]:
+    """A transition's rule as (rule, trouble)."""
+    found = TROUBLE.search(rule)
+    return (rule[: found.start()], found[1]) if found else (rule, None)
+
+
+def is_reaction(rule: str) -> bool:
+    """Whether the lead did something; the other ways are silence, trouble, chance."""
+    return rule.startswith("on ")
+
+
+def label_of(rule: str, step: Step) -> str:
+    """A way as it stands on a line of the chart."""
+    if rule in {"then", "time is up", "next"}:
+        return "silent" if step.send or step.on else "else" if any(arm.when for arm in step.then) else ""
+    if rule.startswith("split "):
+        return f"{100 * int(rule.rsplit(' ', 1)[1]) // sum(weight for _, weight in step.split)} %"
+    return rule.removeprefix("on ").removeprefix("then ").removesuffix(PROGRAM_WIDE)
+
+
+def does_briefly(step: Step) -> str:
+    """What a step does, for the second line of its box."""
+    if step.handoff:
+        return "handoff to sales"
+    if step.send:
+        return _next_of(step.send) or str(step.send.content)
+    if step.split:
+        return "by chance"
+    if step.after is not None:
+        return f"waits until {step.after}" if isinstance(step.after, Anchored) else f"waits {step.after}"
+    conditions = [arm.when.text for arm in step.then if arm.when]
+    return conditions[0] if conditions else "waits for a reaction" if step.on else "goes on"
+
+
+def does(step: Step) -> str:
+    """What a step does, for a table."""
+    if step.handoff:
+        return f"handoff: {step.handoff.text}"
+    if step.send:
+        following = _next_of(step.send)
+        return f"sends the {following}" if following else f"sends {step.send.content}"
+    if step.split:
+        return "splits " + ", ".join(f"{weight} {name}" for name, weight in step.split)
+    brief = does_briefly(step)
+    return f"branches: {brief}" if is_branch(step) and brief != "goes on" else brief
+
+
+def _next_of(send: Send) -> str:
+    if not send.next_of:
+        return ""
+    about = {None: "", "interests": " about the lead’s interests"}.get(send.about, f" about {send.about}")
+    *most, last = send.next_of
+    return f"next {' or '.join(filter(None, (', '.join(most), last)))}{about}"
