@@ -21,7 +21,7 @@ from leadnurture.engine.facts import stored_value
 from leadnurture.engine.freemail import FREE_MAIL
 from leadnurture.engine.moves import end_enrollments
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in
-from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
+from leadnurture.engine.sql import lock_leads, lock_leads_of, run, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database, stage
 from leadnurture.store.tables import Lead
@@ -198,14 +198,14 @@ def _accounts(connection: Connection, now: datetime) -> None:
 
 def _lock_known(connection: Connection) -> None:
     """Locks the leads that are known, and the colleagues of the accounts of which something is said."""
-    leads = connection.execute(
-        sql("""
-            SELECT l.id FROM lead l JOIN work_import w ON w.email_key = l.email_key
-             UNION
-            SELECT l.id FROM lead l JOIN work_import w ON w.account_id = l.account_id
-             WHERE EXISTS (SELECT 1 FROM work_said s WHERE s.email_key = w.email_key AND s.kind IN ('account_fact', 'product'))""")
+    lock_leads_of(
+        connection,
+        """
+        SELECT l.id FROM lead l JOIN work_import w ON w.email_key = l.email_key
+         UNION
+        SELECT l.id FROM lead l JOIN work_import w ON w.account_id = l.account_id
+         WHERE EXISTS (SELECT 1 FROM work_said s WHERE s.email_key = w.email_key AND s.kind IN ('account_fact', 'product'))""",
     )
-    lock_leads(connection, list(leads.scalars()))
 
 
 def _insert_leads(connection: Connection, now: datetime) -> int:
@@ -333,7 +333,8 @@ def set_deal(database: Database, lead_id: int, status: Literal["won", "lost"], v
             raise NotFoundError(msg)
         account_id = row.account_id or _own_account(connection, lead_id, row.email, now)
         colleagues = connection.execute(sql("SELECT id FROM lead WHERE account_id = :id OR id = :lead"), {"id": account_id, "lead": lead_id})
-        ids = lock_leads(connection, list(colleagues.scalars()))
+        ids = list(colleagues.scalars())
+        lock_leads(connection, ids)
         fresh = run(
             connection,
             """

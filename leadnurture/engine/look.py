@@ -122,7 +122,8 @@ def _chunk(connection: Connection, track: Track, now: datetime, chunk: int) -> L
     leads = connection.execute(statements.claim, values).rowcount
     if not leads:
         return Looked()
-    connection.execute(statements.drop, values)
+    if connection.dialect.name != "sqlite":  # there nobody else can have looked
+        connection.execute(statements.drop, values)
     connection.execute(statements.judge_track, values)
     switched = _switch(connection, track, now)
     for statement in (*statements.score, *statements.stages):
@@ -142,6 +143,8 @@ def _switch(connection: Connection, track: Track, now: datetime) -> int:
     gone = "SELECT lead_id FROM work_lead WHERE is_switched"
     other = "clients" if track == "prospects" else "prospects"
     said = "became a client" if other == "clients" else "is no client any more"
+    if connection.execute(sql("SELECT 1 FROM work_lead WHERE is_switched LIMIT 1")).first() is None:
+        return 0
     empty(connection, work_end)
     run(
         connection,
@@ -181,21 +184,20 @@ def _switch(connection: Connection, track: Track, now: datetime) -> int:
 def _offer(connection: Connection, agreement: Agreement, now: datetime) -> int:
     """Whoever is qualified and not yet offered is offered now: the threshold opens exactly one handoff."""
     empty(connection, work_handoff)
-    run(
+    over = run(
         connection,
         """
         INSERT INTO work_handoff (lead_id, reason)
         SELECT w.lead_id, :reason FROM work_lead w JOIN lead l ON l.id = w.lead_id WHERE l.stage = 'qualified'""",
         reason=f"crossed the threshold: {agreement.stage('qualified').when}",
     )
-    return open_handoffs(connection, agreement, now)
+    return open_handoffs(connection, agreement, now) if over else 0
 
 
 def _end(connection: Connection, ends: Sequence[Any], now: datetime) -> int:
     empty(connection, work_end)
-    for statement in ends:
-        connection.execute(statement, {"now": now})
-    return end_enrollments(connection, now)
+    ending = sum(connection.execute(statement, {"now": now}).rowcount for statement in ends)
+    return end_enrollments(connection, now) if ending else 0
 
 
 def _pause(connection: Connection, pauses: "Pauses", now: datetime) -> None:
@@ -210,9 +212,12 @@ def _pause(connection: Connection, pauses: "Pauses", now: datetime) -> None:
 
 def _enroll(connection: Connection, definitions: Definitions, track: Track, statements: "Statements", now: datetime) -> int:
     empty(connection, work_enroll)
+    candidates = 0
     for program, statement in statements.enters:
         version, step = first_step(connection, program)
-        connection.execute(statement, {"now": now, "first_version": version, "first_step": step})
+        candidates += connection.execute(statement, {"now": now, "first_version": version, "first_step": step}).rowcount
+    if not candidates:
+        return 0
     return enroll(connection, now, definitions.agreement(track).at_once)
 
 
@@ -288,9 +293,13 @@ def _score(agreement: Agreement, scope: Scope) -> list[Any]:
         fit = fit + case((compile_condition(rule.condition, scope), rule.points), else_=0)
     engagement = one(func.coalesce(func.sum(point.c.points), 0), point.c.lead_id == lead.c.id, point.c.track == lead.c.track, *living(point), of=[point])
     formula = agreement.score
+    figures = select(lead.c.id, fit.label("fit"), engagement.label("engagement")).where(HERE).subquery()
+    score = figures.c.fit * formula.fit + figures.c.engagement * formula.engagement + formula.constant
+    differs = or_(lead.c.fit != figures.c.fit, lead.c.engagement != figures.c.engagement, lead.c.score != score)
     return [
-        update(lead).where(HERE).values(fit=fit, engagement=engagement),
-        update(lead).where(HERE).values(score=lead.c.fit * formula.fit + lead.c.engagement * formula.engagement + formula.constant),
+        update(lead)
+        .where(lead.c.id == figures.c.id, differs)
+        .values(fit=figures.c.fit, engagement=figures.c.engagement, score=score)
     ]
 
 

@@ -19,7 +19,7 @@ from leadnurture.engine.calendar import local_day
 from leadnurture.engine.conditions import argument_matches
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.sending import PLACE_OF
-from leadnurture.engine.sql import lock_leads, run, some, sql
+from leadnurture.engine.sql import lock_leads_of, run, some, sql
 from leadnurture.errors import InvalidInputError
 from leadnurture.store import Database, stage
 from leadnurture.store.tables import Lead, Point
@@ -78,8 +78,7 @@ def record_in(connection: Connection, reactions: Sequence[NewReaction], now: dat
     empty(connection, work_reaction)
     stage(connection, work_reaction, [_row(position, one, now, settle) for position, one in enumerate(reactions)])
     _find_leads(connection)
-    leads = connection.execute(sql("SELECT DISTINCT lead_id FROM work_reaction WHERE lead_id IS NOT NULL ORDER BY lead_id"))
-    lock_leads(connection, list(leads.scalars()))
+    lock_leads_of(connection, "SELECT lead_id FROM work_reaction")
     unknown = connection.execute(sql("SELECT position FROM work_reaction WHERE lead_id IS NULL ORDER BY position")).scalars().all()
     fresh = _insert_fresh(connection, now)
     if fresh:

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from leadnurture.domain.vocabulary import MESSAGE_ORDER, MessageStatus, Why
-from leadnurture.engine.sql import lock_leads, run, sql
+from leadnurture.engine.sql import lock_leads_of, run
 from leadnurture.store import stage
 from leadnurture.store.work import empty, work_settle
 
@@ -32,15 +32,14 @@ class Settled:
 def settle_messages(connection: Connection, outcomes: Sequence[Settled], now: datetime) -> int:
     """Writes outcomes: statuses only move forward, a sent or unknown mail starts its wait, a failed one its `otherwise`.
 
-    Eight statements, whatever the number. Safe to repeat and out of order. The result is the number of messages that changed.
+    Six statements at most, whatever the number. Safe to repeat and out of order. The result is the number of messages that changed.
     """
     if not outcomes:
         return 0
     latest = {outcome.message_id: outcome for outcome in sorted(outcomes, key=lambda one: _place(one.status))}
     empty(connection, work_settle)
     stage(connection, work_settle, [asdict(outcome) for outcome in latest.values()])
-    leads = connection.execute(sql("SELECT DISTINCT m.lead_id FROM message m JOIN work_settle w ON w.message_id = m.id ORDER BY 1"))
-    lock_leads(connection, list(leads.scalars()))
+    lock_leads_of(connection, "SELECT m.lead_id FROM message m JOIN work_settle w ON w.message_id = m.id")
     changed = run(
         connection,
         f"""
@@ -60,7 +59,8 @@ def settle_messages(connection: Connection, outcomes: Sequence[Settled], now: da
         now=now,
     )
     _begin_waits(connection, now)
-    _take_trouble(connection, now)
+    if any(outcome.status in {"failed", "cancelled"} for outcome in latest.values()):
+        _take_trouble(connection, now)
     return changed
 
 

@@ -64,20 +64,19 @@ def one(
     return (rows.order_by(*order).limit(1) if order else rows).scalar_subquery()
 
 
-def lock_leads(connection: Connection, lead_ids: Sequence[int]) -> list[int]:
-    """Locks leads in the order of their ids until the transaction ends, and says which of them exist.
+def lock_leads(connection: Connection, lead_ids: Sequence[int]) -> None:
+    """Locks leads in the order of their ids until the transaction ends.
 
     Whoever writes anything about a lead calls this first. On SQLite the writer lock has done it already.
     """
-    if connection.dialect.name == "sqlite":
-        found = connection.execute(
-            sql("SELECT id FROM lead WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id"), {"ids": str(list(lead_ids))}
-        )
-    else:
-        found = connection.execute(
-            sql("SELECT id FROM lead WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"), {"ids": sorted(set(lead_ids))}
-        )
-    return list(found.scalars())
+    if connection.dialect.name != "sqlite":
+        connection.execute(sql("SELECT id FROM lead WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"), {"ids": sorted(set(lead_ids))})
+
+
+def lock_leads_of(connection: Connection, leads: str) -> None:
+    """The same for the leads of a sub-select of ours."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(sql(f"SELECT id FROM lead WHERE id IN ({leads}) ORDER BY id FOR NO KEY UPDATE"))  # noqa: S608 - our own words
 
 
 def wake_leads(connection: Connection, lead_ids: Sequence[int], at: datetime) -> None:

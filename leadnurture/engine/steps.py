@@ -106,6 +106,8 @@ class StepStatements:
     wait: Executable
     move: Executable
     ways: tuple[Way, ...]
+    asks_calendar: bool
+    """Whether a date of it may lie beyond the calendar."""
 
 
 def build_statements(definitions: Definitions, version_id: int, program: Program, step: Step) -> StepStatements:
@@ -148,6 +150,7 @@ class _Builder:
             wait=self._wait(),
             move=self._move(),
             ways=self.ways,
+            asks_calendar=self.timing.has_anchor,
         )
 
     # --- who is due ----------------------------------------------------------------------------------------------------
@@ -224,11 +227,20 @@ class _Builder:
             statements += self.timing.anchor_statements()
         if self.timing.step.at is None or self.timing.minute is not None:
             statements += self.timing.window_statements()
-            statements.append(self._from_window("planned_at", "send_at", "late_at", "deadline_at"))
+            if not self._plans_from_window:
+                statements.append(self._from_window("planned_at", "send_at", "late_at", "deadline_at"))
         else:
             statements += self.timing.anchored_statements()
         statements += self._choose(send)
         return statements
+
+    @property
+    def _plans_from_window(self) -> bool:
+        """Whether nothing but the plan asks for the times: then they need not be copied into the rows."""
+        send = self.step.send
+        if send is None or send.content is None or self.timing.has_anchor:
+            return False
+        return self.definitions.content(send.content).kind not in SESSION_KINDS
 
     def _choose(self, send: Send) -> list[Executable]:
         if send.content is not None:
@@ -260,8 +272,7 @@ class _Builder:
                 work_shelf.delete(),
                 self._shelve_sessions([kind], None, name),
                 *self._next_session(None),
-                self._refuse(new, self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
-                update(w).where(new, w.c.content.is_(None)).values(trouble="empty"),
+                self._refuse(new, (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"), (w.c.content.is_(None), "empty")),
             ]
         anchored = self.timing.has_anchor
         about_session: dict[str, Any] = {} if anchored else {"session_content": name, "session": ""}
@@ -272,14 +283,19 @@ class _Builder:
         offered = some(content.c.name == name, content.c.is_live, of=[content])
         return [
             chosen,
-            update(w).where(new, not_(offered)).values(trouble="empty"),
-            self._refuse(new, self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
-            self._refuse(new, or_(some(*had, of=[message]), self._reacted(literal(name), ("downloaded", "declined"))), "had"),
-            self._about_itself(new),
+            self._refuse(
+                new,
+                (not_(offered), "empty"),
+                (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
+                (or_(some(*had, of=[message]), self._reacted(literal(name), ("downloaded", "declined"))), "had"),
+            ),
+            *([self._about_itself(new)] if anchored else []),
         ]
 
-    def _refuse(self, new: Expression, condition: Expression, trouble: str) -> Executable:
-        return update(w).where(new, w.c.trouble.is_(None), condition).values(trouble=trouble)
+    @staticmethod
+    def _refuse(new: Expression, *troubles: tuple[Expression, str]) -> Executable:
+        """The first trouble that a new row has; one pass over the chunk, and only troubled rows are written."""
+        return update(w).where(new, or_(*(condition for condition, _ in troubles))).values(trouble=case(*troubles))
 
     def _standing_of(self, lead_id: Expression, name: Expression, kinds: Sequence[str]) -> Expression:
         return some(standing.c.lead_id == lead_id, standing.c.content == name, standing.c.kind.in_(kinds), of=[standing])
@@ -486,16 +502,19 @@ class _Builder:
             "enrollment_id", "lead_id", "program", "step", "visit", "track", "content", "session_content", "session", "variant", "priority",
             "needs_consent", "status", "planned_at", "send_at", "late_at", "late", "wait_until", "attempt",
         ]  # fmt: skip
+        times = work_window if self._plans_from_window else w
         rows = (
             select(
                 e.c.id, e.c.lead_id, literal(self.program.name), literal(self.step.name), e.c.visit, literal(self.program.track),
                 w.c.content, w.c.session_content, func.nullif(w.c.session, ""), self._variant(send), literal(self.program.priority),
-                literal(self.program.needs_consent), literal("planned"), w.c.planned_at, w.c.send_at, w.c.late_at,
-                literal(self.timing.late.rule), w.c.deadline_at, literal(0),
+                literal(self.program.needs_consent), literal("planned"), times.c.planned_at, times.c.send_at, times.c.late_at,
+                literal(self.timing.late.rule), times.c.deadline_at, literal(0),
             )
             .join_from(w, e, e.c.id == w.c.enrollment_id)
             .where(w.c.is_new, w.c.arm < 0, w.c.trouble.is_(None), not_(func.coalesce(w.c.is_beyond, false())))
         )  # fmt: skip
+        if self._plans_from_window:
+            rows = rows.join(work_window, work_window.c.zone == w.c.zone)
         if send.variants:
             rows = rows.join(lead, lead.c.id == e.c.lead_id)
         return insert(message).from_select(columns, rows)

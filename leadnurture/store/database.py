@@ -172,11 +172,11 @@ def stage(connection: Connection, table: Table, rows: Sequence[Mapping[str, obje
     """Fills a work table with rows by one statement, whatever their number.
 
     One JSON document instead of a row at a time: `executemany` gives the interpreter lock away per row and waits for it.
-    The keys of the first row name the columns; instants may be datetimes or microseconds.
+    The keys of the first row name the columns; what is None in every row is left out. Instants may be datetimes or microseconds.
     """
     if not rows:
         return
-    columns = [table.c[name] for name in rows[0]]
+    columns = [table.c[name] for name in rows[0] if any(row[name] is not None for row in rows)]
     names = ", ".join(f'"{column.name}"' for column in columns)
     if connection.dialect.name == "sqlite":
         picked = ", ".join(f"value ->> '{column.name}'" for column in columns)
@@ -184,7 +184,7 @@ def stage(connection: Connection, table: Table, rows: Sequence[Mapping[str, obje
     else:
         typed = ", ".join(f'"{column.name}" {column.type.compile(connection.dialect)}' for column in columns)
         source = f"SELECT {names} FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS staged({typed})"  # noqa: S608 - as above
-    document = json.dumps([{name: _plain(column.type, row[name]) for name, column in zip(row, columns, strict=True)} for row in rows])
+    document = json.dumps([{column.name: _plain(column.type, row[column.name]) for column in columns} for row in rows])
     connection.execute(text(f"INSERT INTO {table.name} ({names}) {source}"), {"rows": document})  # noqa: S608 - as above
 
 
