@@ -9,7 +9,7 @@ from leadnurture.definitions import arms, conditions, files, times
 from leadnurture.definitions.arms import Surroundings
 from leadnurture.definitions.names import NAME, NAME_RULE, Names
 from leadnurture.definitions.nodes import Entry, Map, Node
-from leadnurture.definitions.problems import Place, Report
+from leadnurture.definitions.problems import MistakeError, Place, Report
 from leadnurture.definitions.reading import Fields
 from leadnurture.definitions.references import person
 from leadnurture.definitions.steps import read_step
@@ -34,7 +34,7 @@ def read_program(name: str, track: Track, node: Node | None, names: Names, repor
         exit=fields.condition("exit", names, conditions.LEAD),
         on=arms.on(fields, around),
         priority=fields.number("priority", 0),
-        needs_consent=fields.choice("consent", ("none",), "") != "none",
+        needs_consent=fields.parsed("consent", _needs_consent, True),  # noqa: FBT003 - the default of the domain
         moved=tuple(_moved(entry, around) for entry in fields.entries("moved")),
         file=report.file,
     )
@@ -75,6 +75,12 @@ def _name_mistake(step: str, names: Names) -> str:
             f'"{step}" is a fact, and dates counted from it could mean both; choose another name for the step'
         )
     return ""
+
+
+def _needs_consent(text: str) -> bool:
+    if text != "none":
+        raise MistakeError(f'"{text}" cannot be asked by a program; write none, or leave it to the agreement')
+    return False
 
 
 def _moved(entry: Entry, around: Surroundings) -> tuple[str, str]:

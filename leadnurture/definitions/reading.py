@@ -80,7 +80,8 @@ class Fields:
     def scalar(self, key: str) -> Scalar | None:
         """The text of a key with its place, None where there is none."""
         node = self.node(key)
-        return node if isinstance(node, Scalar) and text_of(node, f'"{key}"', self.report) else None
+        text = text_of(node, f'"{key}"', self.report) if node else None
+        return node if text and isinstance(node, Scalar) else None
 
     def text(self, key: str) -> str:
         """The text of a key; empty where there is none."""

@@ -84,8 +84,7 @@ def check_templates(
         if sentence := _misplaced(path, contents, company.locales):
             report.error(Place(), sentence)
         elif path in templates and not report.problems:
-            _Template(templates[path], report, mail_names(company)).check(layout, is_layout=path == LAYOUT)
-            check_markup(templates[path], urlsplit(company.url).hostname or "", report)
+            _check(_Template(templates[path], report, mail_names(company)), path, layout, company)
 
 
 def _misplaced(path: str, contents: frozenset[str], locales: tuple[str, ...]) -> str:
@@ -103,6 +102,12 @@ def _misplaced(path: str, contents: frozenset[str], locales: tuple[str, ...]) ->
     if locale and locale == locales[0]:
         return f"the template of the first locale has no suffix; rename it to {track}.mjml"
     return NO_LOCALES if locale else ""
+
+
+def _check(template: _Template, path: str, layout: str | None, company: Company) -> None:
+    if not template.report.problems:
+        template.check(layout, is_layout=path == LAYOUT)
+        check_markup(template.text, urlsplit(company.url).hostname or "", template.report)
 
 
 class _Template:
@@ -159,8 +164,9 @@ class _Template:
             return ""
         if name in self.names[root.name]:
             return ""
-        remedy = DECLARE_FACT if root.name in {"facts", "account"} else ""
-        return unknown(f"name behind {root.name}.", name, self.names[root.name], remedy)
+        known = self.names[root.name]
+        remedy = DECLARE_FACT if root.name in {"facts", "account"} else f"there is {listed(sorted(known))}"
+        return unknown(f"name behind {root.name}.", name, known, remedy)
 
     def _place(self, node: nodes.Node) -> Place:
         """Jinja knows lines only; the column is that of the word in question."""
