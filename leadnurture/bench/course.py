@@ -33,7 +33,9 @@ def prepare(url: str, leads: int) -> Database:
     templates, _ = compile_templates(project)
     apply_definitions(database, project, templates, STARTS)
     for start in range(0, leads, BATCH):
-        import_leads(database, [lead(number) for number in range(start, min(start + BATCH, leads))], STARTS, "bench")
+        import_leads(
+            database, [lead(number) for number in range(start, min(start + BATCH, leads))], STARTS, "bench"
+        )
     if not database.is_sqlite:  # as autovacuum would have done by the time a real program starts
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
@@ -42,4 +44,9 @@ def prepare(url: str, leads: int) -> Database:
 
 def lead(number: int) -> LeadInput:
     """The same invented people that the other engines get."""
-    return LeadInput(f"lead{number:06d}@example.com", f"First{number % 997}", account=f"Company {number % 4999} Ltd", zone="Europe/Berlin")
+    return LeadInput(
+        f"lead{number:06d}@example.com",
+        f"First{number % 997}",
+        account=f"Company {number % 4999} Ltd",
+        zone="Europe/Berlin",
+    )

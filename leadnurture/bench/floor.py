@@ -40,9 +40,17 @@ def _write(database: Database, statements: tuple[str, ...], now: datetime, **val
         for statement in statements:
             filled = statement.replace(":now", str(to_micros(now)))
             for name, value in values.items():
-                shown = "NULL" if value is None else str(value) if name in {"version", "until", "settled", "ends", "of", "chosen"} else f"'{value}'"
+                shown = (
+                    "NULL"
+                    if value is None
+                    else str(value)
+                    if name in {"version", "until", "settled", "ends", "of", "chosen"}
+                    else f"'{value}'"
+                )
                 filled = filled.replace(f":{name}", shown)
-            connection.exec_driver_sql(filled.replace("%", "%%") if connection.dialect.name == "postgresql" else filled)
+            connection.exec_driver_sql(
+                filled.replace("%", "%%") if connection.dialect.name == "postgresql" else filled
+            )
 
     database.run(write)
 

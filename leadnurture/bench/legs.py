@@ -82,9 +82,13 @@ def _mark_sent(database: Database, now: datetime) -> None:
     last = 0
     while True:
         with database.read() as connection:
-            ids = connection.exec_driver_sql(
-                f"SELECT id FROM message WHERE status = 'planned' AND id > {last} ORDER BY id LIMIT {BATCH}"  # noqa: S608 - numbers
-            ).scalars().all()
+            ids = (
+                connection.exec_driver_sql(
+                    f"SELECT id FROM message WHERE status = 'planned' AND id > {last} ORDER BY id LIMIT {BATCH}"  # noqa: S608 - numbers
+                )
+                .scalars()
+                .all()
+            )
         if not ids:
             return
         last = ids[-1]
@@ -97,15 +101,21 @@ def _click(database: Database, now: datetime) -> None:
     last = 0
     while True:
         with database.read() as connection:
-            ids = connection.exec_driver_sql(
-                f"SELECT id FROM message WHERE step = 'first' AND lead_id % 10 < 3 AND id > {last} ORDER BY id LIMIT {BATCH}".replace(  # noqa: S608 - numbers
-                    "%", "%%" if connection.dialect.name == "postgresql" else "%"
+            ids = (
+                connection.exec_driver_sql(
+                    f"SELECT id FROM message WHERE step = 'first' AND lead_id % 10 < 3 AND id > {last} ORDER BY id LIMIT {BATCH}".replace(  # noqa: S608 - numbers
+                        "%", "%%" if connection.dialect.name == "postgresql" else "%"
+                    )
                 )
-            ).scalars().all()
+                .scalars()
+                .all()
+            )
         if not ids:
             return
         last = ids[-1]
-        record_reactions(database, [NewReaction("clicked", str(one), "bench", message_id=one) for one in ids], now)
+        record_reactions(
+            database, [NewReaction("clicked", str(one), "bench", message_id=one) for one in ids], now
+        )
 
 
 def measure(leg: Callable[[Database], None], database: Database) -> dict[str, Any]:
@@ -123,7 +133,11 @@ def measure(leg: Callable[[Database], None], database: Database) -> dict[str, An
     event.remove(database.engine, "before_cursor_execute", count)
     with database.read() as connection:
         _prove(connection)
-    return {"seconds": seconds, "statements": statements, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {
+        "seconds": seconds,
+        "statements": statements,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def _prove(connection: Connection) -> None:
@@ -153,4 +167,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-

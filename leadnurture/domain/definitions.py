@@ -42,5 +42,3 @@ class Definitions:
             if content.name == name:
                 return content
         raise KeyError(name)
-
-

@@ -40,15 +40,24 @@ class Applied:
     """Sessions that are new, moved or cancelled, as `content/session`."""
 
 
-def apply_definitions(database: Database, definitions: Definitions, templates: Sequence[CompiledTemplate], now: datetime) -> Applied:
+def apply_definitions(
+    database: Database, definitions: Definitions, templates: Sequence[CompiledTemplate], now: datetime
+) -> Applied:
     """Stores them. Safe to repeat: the same files change nothing. Raises ProjectProblemsError when a removed step holds leads."""
 
     def write(connection: Connection) -> Applied:
         body = dump_definitions(definitions)
-        newest = connection.execute(sql("SELECT id, body FROM project_version ORDER BY id DESC LIMIT 1")).first()
+        newest = connection.execute(
+            sql("SELECT id, body FROM project_version ORDER BY id DESC LIMIT 1")
+        ).first()
         is_new = newest is None or newest.body != body
         if is_new:
-            run(connection, "INSERT INTO project_version (body, applied_at) VALUES (:body, :now)", body=body, now=now)
+            run(
+                connection,
+                "INSERT INTO project_version (body, applied_at) VALUES (:body, :now)",
+                body=body,
+                now=now,
+            )
         version = connection.execute(sql("SELECT max(id) FROM project_version")).scalar_one()
         _store_templates(connection, templates)
         sessions = _store_contents(connection, definitions, templates, now)
@@ -71,7 +80,9 @@ def _store_templates(connection: Connection, templates: Sequence[CompiledTemplat
         )  # fmt: skip
 
 
-def _store_contents(connection: Connection, definitions: Definitions, templates: Sequence[CompiledTemplate], now: datetime) -> list[str]:
+def _store_contents(
+    connection: Connection, definitions: Definitions, templates: Sequence[CompiledTemplate], now: datetime
+) -> list[str]:
     zone = ZoneInfo(definitions.company.zone)
     run(connection, "UPDATE content SET is_live = FALSE")
     changed: list[str] = []
@@ -80,7 +91,13 @@ def _store_contents(connection: Connection, definitions: Definitions, templates:
         changed += _store_sessions(connection, content, zone)
     run(connection, "DELETE FROM content_track")
     for one in templates:
-        run(connection, "INSERT INTO content_track (content, track, hash) VALUES (:content, :track, :hash)", content=one.content, track=one.track, hash=one.hash)
+        run(
+            connection,
+            "INSERT INTO content_track (content, track, hash) VALUES (:content, :track, :hash)",
+            content=one.content,
+            track=one.track,
+            hash=one.hash,
+        )
     for name in changed:
         content_name, _, session = name.partition("/")
         run(
@@ -109,7 +126,12 @@ def _store_content(connection: Connection, content: Content, zone: ZoneInfo, now
     )  # fmt: skip
     run(connection, "DELETE FROM content_topic WHERE content = :name", name=content.name)
     for topic in content.topics:
-        run(connection, "INSERT INTO content_topic (content, topic) VALUES (:name, :topic)", name=content.name, topic=topic)
+        run(
+            connection,
+            "INSERT INTO content_topic (content, topic) VALUES (:name, :topic)",
+            name=content.name,
+            topic=topic,
+        )
 
 
 def _micros(instant: datetime | None) -> int | None:
@@ -118,9 +140,14 @@ def _micros(instant: datetime | None) -> int | None:
 
 def _store_sessions(connection: Connection, content: Content, zone: ZoneInfo) -> list[str]:
     """Sessions that changed: each change counts in its sequence. One that left the file is cancelled."""
-    rows = connection.execute(sql("SELECT name, starts_at FROM content_session WHERE content = :content"), {"content": content.name})
+    rows = connection.execute(
+        sql("SELECT name, starts_at FROM content_session WHERE content = :content"), {"content": content.name}
+    )
     known = {row.name: row.starts_at for row in rows}
-    told = {one.name: None if one.starts is None else _micros(one.starts.replace(tzinfo=zone).astimezone(UTC)) for one in content.sessions}
+    told = {
+        one.name: None if one.starts is None else _micros(one.starts.replace(tzinfo=zone).astimezone(UTC))
+        for one in content.sessions
+    }
     told.update({name: None for name in known if name not in told})
     changed = [name for name, starts in told.items() if name not in known or known[name] != starts]
     for name in changed:
@@ -149,20 +176,34 @@ def _store_programs(connection: Connection, definitions: Definitions, now: datet
         )  # fmt: skip
         body = dump_program(program)
         current = connection.execute(
-            sql("SELECT id, body, number FROM program_version WHERE program = :program AND is_current"), {"program": program.name}
+            sql("SELECT id, body, number FROM program_version WHERE program = :program AND is_current"),
+            {"program": program.name},
         ).first()
         if current is not None and current.body == body:
             continue
         changed.append(program.name)
-        version = _new_version(connection, program, sources.get(program.file, ""), body, 1 if current is None else current.number + 1, now)
+        version = _new_version(
+            connection,
+            program,
+            sources.get(program.file, ""),
+            body,
+            1 if current is None else current.number + 1,
+            now,
+        )
         if current is not None:
             moved += _take_along(connection, program, parsed_program(current.body), version, now)
     _drop_empty_versions(connection)
     return changed, moved
 
 
-def _new_version(connection: Connection, program: Program, source: str, body: str, number: int, now: datetime) -> int:
-    run(connection, "UPDATE program_version SET is_current = FALSE WHERE program = :program", program=program.name)
+def _new_version(
+    connection: Connection, program: Program, source: str, body: str, number: int, now: datetime
+) -> int:
+    run(
+        connection,
+        "UPDATE program_version SET is_current = FALSE WHERE program = :program",
+        program=program.name,
+    )
     run(
         connection,
         """
@@ -171,7 +212,8 @@ def _new_version(connection: Connection, program: Program, source: str, body: st
         program=program.name, number=number, source=source, body=body, now=now,
     )  # fmt: skip
     version = connection.execute(
-        sql("SELECT id FROM program_version WHERE program = :program AND is_current"), {"program": program.name}
+        sql("SELECT id FROM program_version WHERE program = :program AND is_current"),
+        {"program": program.name},
     ).scalar_one()
     for position, step in enumerate(program.steps):
         run(
@@ -182,7 +224,9 @@ def _new_version(connection: Connection, program: Program, source: str, body: st
     return int(version)
 
 
-def _take_along(connection: Connection, program: Program, before: Program, version: int, now: datetime) -> int:
+def _take_along(
+    connection: Connection, program: Program, before: Program, version: int, now: datetime
+) -> int:
     """Moves enrollments by the names of their steps; `moved:` says where those of a removed step go. Nobody repeats a step."""
     renamed = dict(program.moved)
     names = {step.name for step in program.steps}
@@ -240,14 +284,26 @@ def _wait_anew(connection: Connection, program: Program, step: str, after: Any, 
     standing = (e.c.program == program.name, e.c.step == step, e.c.status.in_(["active", "paused"]))
     if isinstance(after, Wait):
         since = func.coalesce(m.c.planned_at, e.c.arrived_at)
-        queued = update(m).where(m.c.program == program.name, m.c.step == step, m.c.status == "planned", lead.c.id == m.c.lead_id)
-        connection.execute(queued.values(wait_until=later_by(lead.c.zone, m.c.planned_at, after.duration)), {"now": now})
-        waiting = update(e).where(*standing, e.c.acted, e.c.deadline_at.is_not(None), lead.c.id == e.c.lead_id)
+        queued = update(m).where(
+            m.c.program == program.name, m.c.step == step, m.c.status == "planned", lead.c.id == m.c.lead_id
+        )
+        connection.execute(
+            queued.values(wait_until=later_by(lead.c.zone, m.c.planned_at, after.duration)), {"now": now}
+        )
+        waiting = update(e).where(
+            *standing, e.c.acted, e.c.deadline_at.is_not(None), lead.c.id == e.c.lead_id
+        )
         ours = waiting.where(m.c.id == e.c.message_id, m.c.step == e.c.step)
-        connection.execute(ours.values(deadline_at=later_by(lead.c.zone, since, after.duration)), {"now": now})
+        connection.execute(
+            ours.values(deadline_at=later_by(lead.c.zone, since, after.duration)), {"now": now}
+        )
         silent = waiting.where(e.c.message_id.is_(None))
-        connection.execute(silent.values(deadline_at=later_by(lead.c.zone, e.c.arrived_at, after.duration)), {"now": now})
-    connection.execute(update(e).where(*standing, e.c.acted, e.c.deadline_at.is_not(None)).values(due_at=NOW), {"now": now})
+        connection.execute(
+            silent.values(deadline_at=later_by(lead.c.zone, e.c.arrived_at, after.duration)), {"now": now}
+        )
+    connection.execute(
+        update(e).where(*standing, e.c.acted, e.c.deadline_at.is_not(None)).values(due_at=NOW), {"now": now}
+    )
 
 
 def _drop_empty_versions(connection: Connection) -> None:

@@ -10,13 +10,27 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, FromClause, case, delete, func, insert, literal_column, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    FromClause,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    type_coerce,
+)
 
 from leadnurture.domain.company import Company, WorkingHours
 from leadnurture.domain.timing import MICROSECONDS, Duration
 from leadnurture.engine.sql import one
 from leadnurture.store import stage
-from leadnurture.store.instants import Instant, day_number, day_of, to_micros
+from leadnurture.store.instants import DAY, Instant, day_number, day_of, to_micros
 from leadnurture.store.tables import CalendarDay, Lead
 from leadnurture.store.work import work_calendar
 
@@ -31,9 +45,19 @@ days = CalendarDay.__table__  # type: ignore[attr-defined] # SQLModel's tables h
 
 
 def local_day(zone: Expression, instant: Expression) -> Expression:
-    """The day number of an instant in a zone; NULL outside of the table."""
-    d = _days()
-    return one(d.c.day, d.c.zone == zone, d.c.begins_at <= instant, d.c.ends_at > instant, of=[d], order=[d.c.begins_at.desc()])
+    """The day number of an instant in a zone; NULL beyond the table, before it the day of UTC, since it is long past."""
+    d, first = _days(), _days()
+    found = one(
+        d.c.day,
+        d.c.zone == zone,
+        d.c.begins_at <= instant,
+        d.c.ends_at > instant,
+        of=[d],
+        order=[d.c.begins_at.desc()],
+    )
+    since = one(func.min(type_coerce(first.c.begins_at, BigInteger)), first.c.zone == zone, of=[first])
+    micros = _micros(instant)
+    return func.coalesce(found, case((micros < since, micros // DAY)))
 
 
 def day_begins(zone: Expression, day: Expression) -> Expression:
@@ -46,11 +70,16 @@ def day_begins(zone: Expression, day: Expression) -> Expression:
 
 def business_day(zone: Expression, day: Expression, count: int) -> Expression:
     """The day number that lies `count` business days after (negative: before) a day."""
-    d, start = _days(), _days()
+    d, start, first = _days(), _days(), _days()
     # Counting back from a weekend, the Friday before it is the first business day.
     weekend = case((start.c.opens_at.is_(None), int(count < 0)), else_=0)
-    wanted = one(start.c.business_number + count + weekend, start.c.zone == zone, start.c.day == day, of=[start])
-    return one(func.min(d.c.day), d.c.zone == zone, d.c.business_number == wanted, of=[d])
+    wanted = one(
+        start.c.business_number + count + weekend, start.c.zone == zone, start.c.day == day, of=[start]
+    )
+    found = one(func.min(d.c.day), d.c.zone == zone, d.c.business_number == wanted, of=[d])
+    # Nobody counts the holidays of long ago: it is past in any case.
+    before = one(func.min(first.c.day), first.c.zone == zone, of=[first])
+    return func.coalesce(found, case((day + count * 7 // 5 < before, day + count * 7 // 5)))
 
 
 def minute_of(zone: Expression, day: Expression, minute: int) -> Expression:
@@ -69,9 +98,10 @@ def next_hour(zone: Expression, instant: Expression, weekday: int | None, minute
 
 
 def working_day_from(zone: Expression, instant: Expression, minute: int) -> Expression:
-    """The same local minute on the day of an instant if that is a working day, else on the next one."""
+    """The same local minute on the day of an instant if that is a working day, also after its hours, else on the next one."""
     d = _days()
-    return _instant(one(_minute_in(d, minute), d.c.zone == zone, d.c.closes_at > instant, of=[d], order=[d.c.closes_at]))
+    working = (d.c.zone == zone, d.c.day >= local_day(zone, instant), d.c.opens_at.is_not(None))
+    return _instant(one(_minute_in(d, minute), *working, of=[d], order=[d.c.day]))
 
 
 def next_opening(zone: Expression, instant: Expression) -> Expression:
@@ -84,15 +114,22 @@ def next_opening(zone: Expression, instant: Expression) -> Expression:
 def window_close(zone: Expression, instant: Expression) -> Expression:
     """When the working hours close in which an instant lies, or the next ones."""
     d = _days()
-    return _instant(one(d.c.closes_at, d.c.zone == zone, d.c.closes_at > instant, of=[d], order=[d.c.closes_at]))
+    return _instant(
+        one(d.c.closes_at, d.c.zone == zone, d.c.closes_at > instant, of=[d], order=[d.c.closes_at])
+    )
 
 
 def same_hour_next_working_day(zone: Expression, instant: Expression) -> Expression:
     """The same local hour on the next working day after the day of an instant; the pace limit moves mails so."""
     today, following = _days(), _days()
-    since = type_coerce(instant, BigInteger) - type_coerce(today.c.begins_at, BigInteger)
+    since = _micros(instant) - _micros(today.c.begins_at)
+    # What the clock on the wall shows, whether or not it was changed that day, and again on the other day.
+    is_changed = since >= today.c.shift_from * MINUTE - case((today.c.shift > 0, today.c.shift), else_=0)
+    shown = since + case((is_changed, today.c.shift), else_=0)
     moved = one(
-        type_coerce(following.c.begins_at, BigInteger) + since,
+        _micros(following.c.begins_at)
+        + shown
+        - case((following.c.shift_from * MINUTE <= shown, following.c.shift), else_=0),
         today.c.zone == zone,
         today.c.begins_at <= instant,
         today.c.ends_at > instant,
@@ -108,7 +145,7 @@ def same_hour_next_working_day(zone: Expression, instant: Expression) -> Express
 def later_by(zone: Expression, instant: Expression, duration: Duration) -> Expression:
     """An instant plus a duration: hours are absolute, days and business days end at the local midnight of the day counted."""
     if duration.is_absolute:
-        return _instant(type_coerce(instant, BigInteger) + duration.microseconds)
+        return _instant(_micros(instant) + duration.microseconds)
     return from_day(zone, local_day(zone, instant), duration, 1)
 
 
@@ -126,7 +163,14 @@ def _days() -> FromClause:
 
 def _minute_in(day: FromClause, minute: int) -> Expression:
     shifted = case((day.c.shift_from <= minute, day.c.shift), else_=0)
-    return type_coerce(day.c.begins_at, BigInteger) + minute * MINUTE - shifted
+    return _micros(day.c.begins_at) + minute * MINUTE - shifted
+
+
+def _micros(instant: Expression) -> Expression:
+    """An instant as a number. A parameter keeps its type, which is what turns a datetime into microseconds."""
+    return (
+        cast(instant, BigInteger) if isinstance(instant, BindParameter) else type_coerce(instant, BigInteger)
+    )
 
 
 def _instant(expression: Expression) -> Expression:
@@ -141,7 +185,10 @@ def fill_calendar(connection: Connection, company: Company, now: datetime, *, an
     """Writes the days of every zone that is in use, where they do not reach far enough ahead, or all of them `anew`."""
     if anew:
         connection.execute(delete(days))
-    reach = {zone: last for zone, last in connection.execute(select(days.c.zone, func.max(days.c.day)).group_by(days.c.zone))}
+    reach = {
+        zone: last
+        for zone, last in connection.execute(select(days.c.zone, func.max(days.c.day)).group_by(days.c.zone))
+    }
     used = set(connection.execute(select(Lead.zone).distinct()).scalars()) | {company.zone}
     today = now.date()
     wanted = day_number(today) + REFILL_BELOW
@@ -149,13 +196,21 @@ def fill_calendar(connection: Connection, company: Company, now: datetime, *, an
         row
         for zone in sorted(used)
         if reach.get(zone, 0) < wanted
-        for row in local_days(zone, company.hours, company.holidays, day_of(reach[zone] + 1) if zone in reach else today - timedelta(DAYS_BACK), today + timedelta(DAYS_AHEAD))
+        for row in local_days(
+            zone,
+            company.hours,
+            company.holidays,
+            day_of(reach[zone] + 1) if zone in reach else today - timedelta(DAYS_BACK),
+            today + timedelta(DAYS_AHEAD),
+        )
     ]
     if rows:
         connection.execute(delete(work_calendar))
         stage(connection, work_calendar, rows)
         names = list(rows[0])
-        connection.execute(insert(days).from_select(names, select(*(work_calendar.c[name] for name in names))))
+        connection.execute(
+            insert(days).from_select(names, select(*(work_calendar.c[name] for name in names)))
+        )
 
 
 def calendar_end(connection: Connection) -> datetime:
@@ -164,7 +219,9 @@ def calendar_end(connection: Connection) -> datetime:
     return connection.execute(select(func.min(ends.c.ends_at))).scalar_one()
 
 
-def local_days(zone: str, hours: WorkingHours, holidays: str | None, first: date, last: date) -> list[dict[str, object]]:
+def local_days(
+    zone: str, hours: WorkingHours, holidays: str | None, first: date, last: date
+) -> list[dict[str, object]]:
     """The rows of `calendar_day` for one zone, from one date to another, both included."""
     return list(_local_days(zone, hours, holidays, first, last))
 
@@ -180,7 +237,9 @@ def free_days(holidays: str | None, year: int) -> frozenset[date]:
     return frozenset(package.country_holidays(country, subdiv=subdivision or None, years=year))
 
 
-def _local_days(zone: str, hours: WorkingHours, holidays: str | None, first: date, last: date) -> Iterator[dict[str, object]]:
+def _local_days(
+    zone: str, hours: WorkingHours, holidays: str | None, first: date, last: date
+) -> Iterator[dict[str, object]]:
     info = ZoneInfo(zone)
     number = _business_days_until(hours, holidays, first)
     day = first
@@ -213,7 +272,13 @@ def _business_days_until(hours: WorkingHours, holidays: str | None, first: date)
 
 
 def _minute(day: date, minute: int, zone: ZoneInfo) -> int:
-    return to_micros(datetime.combine(day, time(), zone).replace(hour=minute // 60, minute=minute % 60).astimezone(UTC)) if minute < 1440 else _midnight(day + timedelta(1), zone)
+    return (
+        to_micros(
+            datetime.combine(day, time(), zone).replace(hour=minute // 60, minute=minute % 60).astimezone(UTC)
+        )
+        if minute < 1440
+        else _midnight(day + timedelta(1), zone)
+    )
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:

@@ -110,7 +110,15 @@ def fired_by(condition: Condition, scope: Scope) -> Expression | None:
 
 def values_seen(condition: Condition | None, scope: Scope) -> Expression | None:
     """The values of the condition's terms as text: `engagement 32, fit 45`; None where it has none."""
-    terms = {} if condition is None else {_name(leaf.term): leaf.term for leaf in leaves(condition.node) if isinstance(leaf, Compare | OneOf)}
+    terms = (
+        {}
+        if condition is None
+        else {
+            _name(leaf.term): leaf.term
+            for leaf in leaves(condition.node)
+            if isinstance(leaf, Compare | OneOf)
+        }
+    )
     seen: Expression | None = None
     for name, term in terms.items():
         value = func.coalesce(_as_text(term, scope), literal("unknown"))
@@ -125,8 +133,14 @@ def fact_value(name: str, kind: str, lead: FromClause) -> Expression:
         return func.nullif(lead.c[LEAD_COLUMNS[name]], "")
     if name in ACCOUNT_COLUMNS:
         account = Account.__table__.alias()  # type: ignore[attr-defined] # as above
-        return one(func.nullif(account.c[ACCOUNT_COLUMNS[name]], ""), account.c.id == lead.c.account_id, of=[account])
-    table, key, owner = (AccountFact, "account_id", lead.c.account_id) if name.startswith("account.") else (LeadFact, "lead_id", lead.c.id)
+        return one(
+            func.nullif(account.c[ACCOUNT_COLUMNS[name]], ""), account.c.id == lead.c.account_id, of=[account]
+        )
+    table, key, owner = (
+        (AccountFact, "account_id", lead.c.account_id)
+        if name.startswith("account.")
+        else (LeadFact, "lead_id", lead.c.id)
+    )
     fact = table.__table__.alias()  # type: ignore[attr-defined] # as above
     column = fact.c.text if kind == "text" else fact.c.number
     return one(column, fact.c[key] == owner, fact.c.name == name.removeprefix("account."), of=[fact])
@@ -169,7 +183,9 @@ def _stages(operator: str, stage: str) -> list[str]:
     """The stages for which a comparison holds; `lost` stands outside of the order."""
     if operator in {"==", "!="}:
         chosen = [stage]
-        return chosen if operator == "==" else [other for other in (*ORDERED_STAGES, "lost") if other != stage]
+        return (
+            chosen if operator == "==" else [other for other in (*ORDERED_STAGES, "lost") if other != stage]
+        )
     place = [str(one) for one in ORDERED_STAGES].index(stage)
     low, high = {"<": (0, place), "<=": (0, place + 1), ">": (place + 1, None), ">=": (place, None)}[operator]
     return list(ORDERED_STAGES[low:high])
@@ -224,10 +240,17 @@ def _has(node: Has, scope: Scope) -> Truth:
             return some(tag.c.lead_id == scope.lead.c.id, tag.c.tag == node.name, of=[tag])
         case "product":
             product = Product.__table__.alias()  # type: ignore[attr-defined] # as above
-            return some(product.c.account_id == scope.lead.c.account_id, product.c.name == node.name, of=[product])
+            return some(
+                product.c.account_id == scope.lead.c.account_id, product.c.name == node.name, of=[product]
+            )
         case "interest":
             interest = Interest.__table__.alias()  # type: ignore[attr-defined] # as above
-            return some(interest.c.lead_id == scope.lead.c.id, interest.c.topic == node.name, *living(interest), of=[interest])
+            return some(
+                interest.c.lead_id == scope.lead.c.id,
+                interest.c.topic == node.name,
+                *living(interest),
+                of=[interest],
+            )
         case "consent":
             return has_consent(scope.lead, literal(node.name))
 
@@ -240,7 +263,12 @@ def living(rows: FromClause) -> tuple[Truth, Truth]:
 def has_consent(lead: FromClause, purpose: Expression) -> Truth:
     """A consent that was given and not withdrawn."""
     consent = Consent.__table__.alias()  # type: ignore[attr-defined] # as above
-    return some(consent.c.lead_id == lead.c.id, consent.c.purpose == purpose, consent.c.withdrawn_at.is_(None), of=[consent])
+    return some(
+        consent.c.lead_id == lead.c.id,
+        consent.c.purpose == purpose,
+        consent.c.withdrawn_at.is_(None),
+        of=[consent],
+    )
 
 
 def _open_handoff(scope: Scope) -> Truth:
@@ -256,16 +284,26 @@ def _open_handoff(scope: Scope) -> Truth:
 
 def _standing(node: Reacted, scope: Scope) -> Truth:
     standing = Standing.__table__.alias()  # type: ignore[attr-defined] # as above
-    wanted = [standing.c.lead_id == scope.lead.c.id, standing.c.kind.in_(COUNTS_AS.get(node.kind, (node.kind,)))]
+    wanted = [
+        standing.c.lead_id == scope.lead.c.id,
+        standing.c.kind.in_(COUNTS_AS.get(node.kind, (node.kind,))),
+    ]
     if node.about is None:
-        wanted += [standing.c.content == scope.session_content, standing.c.session.in_([func.coalesce(scope.session, ""), ""])]
+        wanted += [
+            standing.c.content == scope.session_content,
+            standing.c.session.in_([func.coalesce(scope.session, ""), ""]),
+        ]
     elif node.about_is_step:
         wanted.append(standing.c.content == _sent_by(node.about, scope, "content"))
     else:
         wanted.append(standing.c.content == node.about)
     if node.within is not None:
         reaction = Reaction.__table__.alias()  # type: ignore[attr-defined] # as above
-        recent = some(reaction.c.id == standing.c.reaction_id, reaction.c.recorded_at >= NOW - node.within.microseconds, of=[reaction])
+        recent = some(
+            reaction.c.id == standing.c.reaction_id,
+            reaction.c.recorded_at >= NOW - node.within.microseconds,
+            of=[reaction],
+        )
         wanted.append(recent)
     return some(*wanted, of=[standing])
 
@@ -277,7 +315,11 @@ def _happened(node: Reacted, scope: Scope) -> Truth:
 
 def _moment(node: Reacted, scope: Scope, reaction: FromClause) -> list[Truth]:
     """What a reaction must be to make a moment true. Since he came to the step, unless `within` reaches back over everything."""
-    wanted: list[Truth] = [reaction.c.lead_id == scope.lead.c.id, reaction.c.kind == node.kind, reaction.c.counts_at <= NOW]
+    wanted: list[Truth] = [
+        reaction.c.lead_id == scope.lead.c.id,
+        reaction.c.kind == node.kind,
+        reaction.c.counts_at <= NOW,
+    ]
     if node.argument is not None:
         wanted.append(argument_matches(node, reaction))
     if node.within is not None:
@@ -298,7 +340,9 @@ def _named(node: Reacted, scope: Scope, reaction: FromClause) -> list[Truth]:
         return []
     if not node.about_is_step:
         return [reaction.c.content == node.about]
-    told_without_mail = and_(reaction.c.message_id.is_(None), reaction.c.content == _sent_by(node.about, scope, "content"))
+    told_without_mail = and_(
+        reaction.c.message_id.is_(None), reaction.c.content == _sent_by(node.about, scope, "content")
+    )
     return [or_(reaction.c.message_id == _sent_by(node.about, scope, "id"), told_without_mail)]
 
 
@@ -318,7 +362,11 @@ def _about_this(scope: Scope, enrollment: FromClause, reaction: FromClause) -> T
 
 def _has_steered(enrollment: FromClause, reaction: FromClause) -> Truth:
     transition = Transition.__table__.alias()  # type: ignore[attr-defined] # as above
-    return some(transition.c.enrollment_id == enrollment.c.id, transition.c.reaction_id == reaction.c.id, of=[transition])
+    return some(
+        transition.c.enrollment_id == enrollment.c.id,
+        transition.c.reaction_id == reaction.c.id,
+        of=[transition],
+    )
 
 
 def _sent_by(step: str, scope: Scope, column: str) -> Expression:
@@ -333,5 +381,11 @@ def argument_matches(node: Reacted, reaction: FromClause) -> Truth:
     argument = node.argument or ""
     if node.kind != "visited":
         return func.coalesce(reaction.c.argument == argument, false())
-    pattern = argument.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%").replace("?", "_")
+    pattern = (
+        argument.replace("\\", "\\\\")
+        .replace("%", "\\%")
+        .replace("_", "\\_")
+        .replace("*", "%")
+        .replace("?", "_")
+    )
     return func.coalesce(func.lower(reaction.c.argument).like(pattern.lower(), escape="\\"), false())

@@ -18,7 +18,9 @@ def current_definitions(connection: Connection) -> Definitions:
         raise NotFoundError(msg)
     key = (str(connection.engine.url), newest)
     if key not in _loaded:
-        body = connection.execute(text("SELECT body FROM project_version WHERE id = :id"), {"id": newest}).scalar_one()
+        body = connection.execute(
+            text("SELECT body FROM project_version WHERE id = :id"), {"id": newest}
+        ).scalar_one()
         _loaded.clear()
         _loaded[key] = load_definitions(body)
     return _loaded[key]

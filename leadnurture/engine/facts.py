@@ -14,7 +14,9 @@ from leadnurture.engine.sql import run
 from leadnurture.store.instants import day_number, day_of
 
 
-def set_on_rows(connection: Connection, settings: Sequence[Setting], rows: str, now: datetime, definitions: Definitions) -> None:
+def set_on_rows(
+    connection: Connection, settings: Sequence[Setting], rows: str, now: datetime, definitions: Definitions
+) -> None:
     """Writes the settings for the rows of `work_step` that meet `rows`, and makes a look at their leads due."""
     today = now.astimezone(ZoneInfo(definitions.company.zone)).date()
     for setting in settings:
@@ -36,7 +38,11 @@ def set_on_rows(connection: Connection, settings: Sequence[Setting], rows: str, 
 
 
 def _set_fact(connection: Connection, name: str, value: tuple[str | None, float | None], rows: str) -> None:
-    table, key, owner = ("account_fact", "account_id", "l.account_id") if name.startswith("account.") else ("lead_fact", "lead_id", "l.id")
+    table, key, owner = (
+        ("account_fact", "account_id", "l.account_id")
+        if name.startswith("account.")
+        else ("lead_fact", "lead_id", "l.id")
+    )
     run(
         connection,
         f"""

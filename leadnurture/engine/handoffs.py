@@ -139,7 +139,14 @@ def _return_reason(agreement: Agreement, reason: str | None) -> ReturnReason:
     raise InvalidInputError(msg)
 
 
-def _recycle(connection: Connection, definitions: Definitions, track: str, lead_id: int, outcome: ReturnReason, now: datetime) -> None:
+def _recycle(
+    connection: Connection,
+    definitions: Definitions,
+    track: str,
+    lead_id: int,
+    outcome: ReturnReason,
+    now: datetime,
+) -> None:
     """A return ends the living engagement points, so that only new behaviour crosses the threshold again."""
     run(
         connection,
@@ -151,7 +158,9 @@ def _recycle(connection: Connection, definitions: Definitions, track: str, lead_
         now=now,
     )
     if outcome.go == "resume":
-        resume_enrollments(connection, f"SELECT {lead_id}", now, "handoff", f"returned by sales: {outcome.reason}")
+        resume_enrollments(
+            connection, f"SELECT {lead_id}", now, "handoff", f"returned by sales: {outcome.reason}"
+        )
         return
     _end_all(connection, lead_id, f"returned by sales: {outcome.reason}", now)
     if outcome.program is None:

@@ -28,7 +28,27 @@ from leadnurture.store.tables import Lead
 from leadnurture.store.work import empty, work_end, work_import, work_said
 
 BATCH: Final = 5_000
-LEGAL_FORMS: Final = frozenset({"gmbh", "ag", "kg", "se", "ltd", "inc", "llc", "sa", "bv", "ab", "as", "oy", "plc", "co", "limited", "srl", "spa"})
+LEGAL_FORMS: Final = frozenset(
+    {
+        "gmbh",
+        "ag",
+        "kg",
+        "se",
+        "ltd",
+        "inc",
+        "llc",
+        "sa",
+        "bv",
+        "ab",
+        "as",
+        "oy",
+        "plc",
+        "co",
+        "limited",
+        "srl",
+        "spa",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +94,12 @@ def import_leads(database: Database, leads: Sequence[LeadInput], now: datetime, 
     for start in range(0, len(leads), BATCH):
         batch = leads[start : start + BATCH]
         done = database.run(lambda connection, batch=batch: _import(connection, batch, now, source))
-        total = Imported(total.created + done.created, total.updated + done.updated, total.unchanged + done.unchanged, total.lead_ids + done.lead_ids)
+        total = Imported(
+            total.created + done.created,
+            total.updated + done.updated,
+            total.unchanged + done.unchanged,
+            total.lead_ids + done.lead_ids,
+        )
     return total
 
 
@@ -85,7 +110,13 @@ def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, s
     owners = {person.email.casefold(): person.id for person in company.people}
     for lead in leads:  # the same person twice in a batch: the later row adds to the earlier
         row = merged.setdefault(_key(lead.email), {})
-        row.update({name: value for name, value in _columns(lead, company.zone, owners).items() if value or name not in row})
+        row.update(
+            {
+                name: value
+                for name, value in _columns(lead, company.zone, owners).items()
+                if value or name not in row
+            }
+        )
     empty(connection, work_import, work_said)
     stage(connection, work_import, [{"position": place, **row} for place, row in enumerate(merged.values())])
     stage(connection, work_said, list(_said(leads, now)))
@@ -103,7 +134,10 @@ def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, s
            AND (look_at IS NULL OR look_at > :now OR created_at = :now)""",
         now=now,
     )
-    ids = {row.email_key: row.lead_id for row in connection.execute(sql("SELECT email_key, lead_id FROM work_import"))}
+    ids = {
+        row.email_key: row.lead_id
+        for row in connection.execute(sql("SELECT email_key, lead_id FROM work_import"))
+    }
     touched = connection.execute(sql("SELECT count(*) FROM work_import WHERE is_changed")).scalar_one()
     known = len(merged) - created
     return Imported(created, touched, known - touched, tuple(ids[_key(lead.email)] for lead in leads))
@@ -157,16 +191,44 @@ def _said(leads: Sequence[LeadInput], now: datetime) -> Iterator[dict[str, Any]]
         key = _key(lead.email)
         for name, value in lead.facts.items():
             text, number = stored_value(value, now.date())
-            yield _line(key, "account_fact" if name.startswith("account.") else "lead_fact", name.removeprefix("account."), text=text, number=number)
-        for kind, names in (("tag", lead.tags), ("product", lead.products), ("interest", lead.interests), ("withdrawn", lead.withdrawn)):
+            yield _line(
+                key,
+                "account_fact" if name.startswith("account.") else "lead_fact",
+                name.removeprefix("account."),
+                text=text,
+                number=number,
+            )
+        for kind, names in (
+            ("tag", lead.tags),
+            ("product", lead.products),
+            ("interest", lead.interests),
+            ("withdrawn", lead.withdrawn),
+        ):
             for name in names:
                 yield _line(key, kind, name)
         for purpose, at, source, wording in lead.consents:
             yield _line(key, "consent", purpose, text=source, at=at or now, wording=wording)
 
 
-def _line(key: str, kind: str, name: str, *, text: str | None = None, number: float | None = None, at: datetime | None = None, wording: str = "") -> dict[str, Any]:
-    return {"email_key": key, "kind": kind, "name": name, "text": text, "number": number, "at": at, "wording": wording}
+def _line(
+    key: str,
+    kind: str,
+    name: str,
+    *,
+    text: str | None = None,
+    number: float | None = None,
+    at: datetime | None = None,
+    wording: str = "",
+) -> dict[str, Any]:
+    return {
+        "email_key": key,
+        "kind": kind,
+        "name": name,
+        "text": text,
+        "number": number,
+        "at": at,
+        "wording": wording,
+    }
 
 
 def _accounts(connection: Connection, now: datetime) -> None:
@@ -250,7 +312,9 @@ def _update_leads(connection: Connection) -> None:
          WHERE is_changed = FALSE AND EXISTS (SELECT 1 FROM lead l, work_import w
                 WHERE l.id = work_import.lead_id AND w.email_key = work_import.email_key AND ({told}))""",  # noqa: S608 - our own column names
     )
-    takes = ", ".join(f"{name} = CASE WHEN w.{name} <> '' THEN w.{name} ELSE lead.{name} END" for name in columns)
+    takes = ", ".join(
+        f"{name} = CASE WHEN w.{name} <> '' THEN w.{name} ELSE lead.{name} END" for name in columns
+    )
     run(
         connection,
         f"""
@@ -308,7 +372,12 @@ SAID: Final = (
     _differs("interest", "interest", "lead_id", "t.topic = s.name"),
     """INSERT INTO interest (lead_id, topic, subject, begins_at)
        SELECT DISTINCT lead_id, name, :source, CAST(:now AS BIGINT) FROM work_said WHERE kind = 'interest' ON CONFLICT DO NOTHING""",
-    _differs("consent", "consent", "lead_id", "t.purpose = s.name AND (t.withdrawn_at IS NULL OR t.withdrawn_at >= s.at)"),
+    _differs(
+        "consent",
+        "consent",
+        "lead_id",
+        "t.purpose = s.name AND (t.withdrawn_at IS NULL OR t.withdrawn_at >= s.at)",
+    ),
     """INSERT INTO consent (lead_id, purpose, given_at, source, wording)
        SELECT lead_id, name, min(at), coalesce(min(text), ''), coalesce(min(wording), '') FROM work_said
         WHERE kind = 'consent' GROUP BY lead_id, name ORDER BY lead_id, name
@@ -323,16 +392,28 @@ SAID: Final = (
 )
 
 
-def set_deal(database: Database, lead_id: int, status: Literal["won", "lost"], value: float | None, key: str, now: datetime) -> None:
+def set_deal(
+    database: Database,
+    lead_id: int,
+    status: Literal["won", "lost"],
+    value: float | None,
+    key: str,
+    now: datetime,
+) -> None:
     """Records a deal, once per key. A won one makes the account a client, as far as the company's rule says so."""
 
     def write(connection: Connection) -> None:
-        row = connection.execute(sql("SELECT account_id, email FROM lead WHERE id = :id"), {"id": lead_id}).first()
+        row = connection.execute(
+            sql("SELECT account_id, email FROM lead WHERE id = :id"), {"id": lead_id}
+        ).first()
         if row is None:
             msg = f"There is no lead {lead_id}; search for it on /leads."
             raise NotFoundError(msg)
         account_id = row.account_id or _own_account(connection, lead_id, row.email, now)
-        colleagues = connection.execute(sql("SELECT id FROM lead WHERE account_id = :id OR id = :lead"), {"id": account_id, "lead": lead_id})
+        colleagues = connection.execute(
+            sql("SELECT id FROM lead WHERE account_id = :id OR id = :lead"),
+            {"id": account_id, "lead": lead_id},
+        )
         ids = list(colleagues.scalars())
         lock_leads(connection, ids)
         fresh = run(
@@ -351,7 +432,13 @@ def set_deal(database: Database, lead_id: int, status: Literal["won", "lost"], v
             SELECT id, track, stage, :status, :now, :rule, '' FROM lead WHERE id = :lead AND stage <> :status""",
             lead=lead_id, status=status, now=now, rule=f"deal {status}",
         )  # fmt: skip
-        run(connection, "UPDATE lead SET stage = :status, stage_since = :now WHERE id = :lead", lead=lead_id, status=status, now=now)
+        run(
+            connection,
+            "UPDATE lead SET stage = :status, stage_since = :now WHERE id = :lead",
+            lead=lead_id,
+            status=status,
+            now=now,
+        )
         if status == "won":
             run(
                 connection,
@@ -369,8 +456,15 @@ def set_deal(database: Database, lead_id: int, status: Literal["won", "lost"], v
 def _own_account(connection: Connection, lead_id: int, email: str, now: datetime) -> int:
     """An account for somebody who bought without a company's address."""
     lock_leads(connection, [lead_id])
-    run(connection, "INSERT INTO account (name, name_key, created_at) VALUES (:name, :name, :now) ON CONFLICT DO NOTHING", name=email.casefold(), now=now)
-    account = connection.execute(sql("SELECT id FROM account WHERE name_key = :name"), {"name": email.casefold()}).scalar_one()
+    run(
+        connection,
+        "INSERT INTO account (name, name_key, created_at) VALUES (:name, :name, :now) ON CONFLICT DO NOTHING",
+        name=email.casefold(),
+        now=now,
+    )
+    account = connection.execute(
+        sql("SELECT id FROM account WHERE name_key = :name"), {"name": email.casefold()}
+    ).scalar_one()
     run(connection, "UPDATE lead SET account_id = :account WHERE id = :lead", account=account, lead=lead_id)
     return int(account)
 
@@ -389,13 +483,19 @@ def _end_with_deal(connection: Connection, lead_id: int, status: str, now: datet
     end_enrollments(connection, now)
 
 
-def close_session(database: Database, content: str, session: str | None, attended: Sequence[str], now: datetime, source: str) -> Recorded:
+def close_session(
+    database: Database, content: str, session: str | None, attended: Sequence[str], now: datetime, source: str
+) -> Recorded:
     """Closes an attendance list: who is on it attended, who had a seat and is not on it missed. Safe to repeat."""
 
     def close(connection: Connection) -> Recorded:
-        known = connection.execute(
-            sql("SELECT name FROM content_session WHERE content = :content"), {"content": content}
-        ).scalars().all()
+        known = (
+            connection.execute(
+                sql("SELECT name FROM content_session WHERE content = :content"), {"content": content}
+            )
+            .scalars()
+            .all()
+        )
         if (session or "") not in {*known, *([] if known else [""])}:
             msg = f"{content} has no session {session!r}; choose one of: {', '.join(known) or 'none'}."
             raise InvalidInputError(msg)
@@ -406,9 +506,18 @@ def close_session(database: Database, content: str, session: str | None, attende
                  WHERE s.content = :content AND s.session = :session AND s.kind = 'registered' ORDER BY l.id"""),
             {"content": content, "session": session or ""},
         ).scalars()
-        told = [("attended", email) for email in sorted(came)] + [("missed", email) for email in seats if email not in came]
+        told = [("attended", email) for email in sorted(came)] + [
+            ("missed", email) for email in seats if email not in came
+        ]
         reactions = [
-            NewReaction(kind, f"{content}/{session or ''}/{email}/{kind}", source, email=email, content=content, session=session)  # type: ignore[arg-type] # two words of the vocabulary
+            NewReaction(
+                kind,
+                f"{content}/{session or ''}/{email}/{kind}",
+                source,
+                email=email,
+                content=content,
+                session=session,
+            )  # type: ignore[arg-type] # two words of the vocabulary
             for kind, email in told
         ]
         run(
@@ -423,9 +532,12 @@ def close_session(database: Database, content: str, session: str | None, attende
     return database.run(close)
 
 
-def leads_matching(connection: Connection, condition: Condition, lead_ids: Sequence[int], now: datetime) -> set[int]:
+def leads_matching(
+    connection: Connection, condition: Condition, lead_ids: Sequence[int], now: datetime
+) -> set[int]:
     """Which of these leads meet a condition of a head or an agreement."""
     lead = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-    rows = select(lead.c.id).where(lead.c.id.in_(list(lead_ids)), compile_condition(condition, Scope(lead=lead)))
+    rows = select(lead.c.id).where(
+        lead.c.id.in_(list(lead_ids)), compile_condition(condition, Scope(lead=lead))
+    )
     return set(connection.execute(rows, {"now": now}).scalars())
-

@@ -11,15 +11,48 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, String, bindparam, case, cast, func, insert, literal, literal_column, not_, null, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    String,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    literal_column,
+    not_,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from leadnurture.domain.agreement import Agreement, StageRule
-from leadnurture.domain.condition import Compare, Condition, DaysUntil, OneOf, Reacted, depends_on_dates, leaves
+from leadnurture.domain.condition import (
+    Compare,
+    Condition,
+    DaysUntil,
+    OneOf,
+    Reacted,
+    depends_on_dates,
+    leaves,
+)
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Program
 from leadnurture.domain.vocabulary import BUILT_IN_FACTS, STAGES, Track
 from leadnurture.engine.calendar import day_begins, local_day
-from leadnurture.engine.conditions import NOW, Scope, compile_condition, fact_value, has_consent, living, values_seen
+from leadnurture.engine.conditions import (
+    NOW,
+    Scope,
+    compile_condition,
+    fact_value,
+    has_consent,
+    living,
+    values_seen,
+)
 from leadnurture.engine.current import current_definitions, first_step
 from leadnurture.engine.handoffs import open_handoffs
 from leadnurture.engine.moves import end_enrollments, enroll, pause_enrollments, resume_enrollments
@@ -75,12 +108,16 @@ def next_look(connection: Connection, track: Track) -> datetime | None:
     earliest = connection.execute(
         sql("SELECT min(look_at) FROM lead WHERE look_at IS NOT NULL AND track = :track"), {"track": track}
     ).scalar()
-    untold = connection.execute(sql("SELECT min(coalesce(decided_at, opened_at)) FROM handoff WHERE NOT is_told")).scalar()
+    untold = connection.execute(
+        sql("SELECT min(coalesce(decided_at, opened_at)) FROM handoff WHERE NOT is_told")
+    ).scalar()
     found = [moment for moment in (earliest, untold) if moment is not None]
     return from_micros(min(found)) if found else None
 
 
-def look(database: Database, track: Track, now: datetime, *, seconds: float = 20.0, chunk: int = CHUNK) -> Looked:
+def look(
+    database: Database, track: Track, now: datetime, *, seconds: float = 20.0, chunk: int = CHUNK
+) -> Looked:
     """Looks at every lead of a track whose look is due, a chunk a transaction, for at most that many seconds of the machine.
 
     A constant number of statements per chunk and program, whatever its size. Safe to repeat, safe beside other workers.
@@ -103,7 +140,11 @@ def tell_colleagues(connection: Connection, now: datetime) -> int:
     locked = "" if connection.dialect.name == "sqlite" else " FOR NO KEY UPDATE"
     accounts = connection.execute(sql(f"SELECT id FROM account WHERE id IN ({untold}) ORDER BY id{locked}"))  # noqa: S608 - our own words
     ids = ", ".join(str(account) for account in accounts.scalars()) or "0"
-    leads = connection.execute(sql(f"SELECT id FROM lead WHERE account_id IN ({ids}) ORDER BY id{locked}")).scalars().all()  # noqa: S608 - as above
+    leads = (
+        connection.execute(sql(f"SELECT id FROM lead WHERE account_id IN ({ids}) ORDER BY id{locked}"))
+        .scalars()
+        .all()
+    )  # noqa: S608 - as above
     wake_leads(connection, leads, now)
     run(
         connection,
@@ -154,7 +195,11 @@ def _switch(connection: Connection, track: Track, now: datetime) -> int:
         said=said,
     )
     end_enrollments(connection, now)
-    run(connection, f"UPDATE point SET ends_at = :now WHERE lead_id IN ({gone}) AND (ends_at IS NULL OR ends_at > :now)", now=now)  # noqa: S608 - as above
+    run(
+        connection,
+        f"UPDATE point SET ends_at = :now WHERE lead_id IN ({gone}) AND (ends_at IS NULL OR ends_at > :now)",
+        now=now,
+    )  # noqa: S608 - as above
     run(
         connection,
         f"UPDATE handoff SET status = 'withdrawn', decided_at = :now, note = :said, is_told = FALSE WHERE status = 'open' AND lead_id IN ({gone})",  # noqa: S608 - as above
@@ -202,20 +247,38 @@ def _end(connection: Connection, ends: Sequence[Any], now: datetime) -> int:
 
 def _pause(connection: Connection, pauses: "Pauses", now: datetime) -> None:
     closed = "lead_id NOT IN (SELECT lead_id FROM handoff WHERE status = 'open')"
-    resume_enrollments(connection, f"SELECT lead_id FROM work_lead WHERE {closed}", now, "handoff", "the offer was withdrawn")  # noqa: S608 - our own words
+    resume_enrollments(
+        connection, f"SELECT lead_id FROM work_lead WHERE {closed}", now, "handoff", "the offer was withdrawn"
+    )  # noqa: S608 - our own words
     if pauses.rule is None:
         return
     connection.execute(pauses.mark, {"now": now})
-    pause_enrollments(connection, "SELECT lead_id FROM work_lead WHERE is_switched", now, "agreement", f"pause {pauses.rule}")
-    resume_enrollments(connection, f"SELECT lead_id FROM work_lead WHERE NOT is_switched AND {closed}", now, "agreement", f"no longer {pauses.rule}")  # noqa: S608 - as above
+    pause_enrollments(
+        connection,
+        "SELECT lead_id FROM work_lead WHERE is_switched",
+        now,
+        "agreement",
+        f"pause {pauses.rule}",
+    )
+    resume_enrollments(
+        connection,
+        f"SELECT lead_id FROM work_lead WHERE NOT is_switched AND {closed}",
+        now,
+        "agreement",
+        f"no longer {pauses.rule}",
+    )  # noqa: S608 - as above
 
 
-def _enroll(connection: Connection, definitions: Definitions, track: Track, statements: "Statements", now: datetime) -> int:
+def _enroll(
+    connection: Connection, definitions: Definitions, track: Track, statements: "Statements", now: datetime
+) -> int:
     empty(connection, work_enroll)
     candidates = 0
     for program, statement in statements.enters:
         version, step = first_step(connection, program)
-        candidates += connection.execute(statement, {"now": now, "first_version": version, "first_step": step}).rowcount
+        candidates += connection.execute(
+            statement, {"now": now, "first_version": version, "first_step": step}
+        ).rowcount
     if not candidates:
         return 0
     return enroll(connection, now, definitions.agreement(track).at_once)
@@ -259,7 +322,11 @@ def _statements(definitions: Definitions, track: Track) -> Statements:
         ends=tuple(_ends(programs, scope)),
         count_goals=_count_goals(programs, scope),
         pauses=_pauses(agreement, scope),
-        enters=tuple((program.name, _enter(definitions, agreement, program, scope)) for program in programs if program.enter is not None),
+        enters=tuple(
+            (program.name, _enter(definitions, agreement, program, scope))
+            for program in programs
+            if program.enter is not None
+        ),
         close=tuple(_close(agreement, programs)),
     )
 
@@ -276,7 +343,12 @@ def _claim() -> Any:  # noqa: ANN401 - an Insert
 
 
 def _drop() -> Any:  # noqa: ANN401 - a Delete
-    still = some(lead.c.id == work_lead.c.lead_id, lead.c.track == bindparam("this_track"), lead.c.look_at <= NOW, of=[lead])
+    still = some(
+        lead.c.id == work_lead.c.lead_id,
+        lead.c.track == bindparam("this_track"),
+        lead.c.look_at <= NOW,
+        of=[lead],
+    )
     return work_lead.delete().where(not_(still))
 
 
@@ -291,11 +363,19 @@ def _score(agreement: Agreement, scope: Scope) -> list[Any]:
     fit: Expression = literal_column("0")
     for rule in agreement.fit:
         fit = fit + case((compile_condition(rule.condition, scope), rule.points), else_=0)
-    engagement = one(func.coalesce(func.sum(point.c.points), 0), point.c.lead_id == lead.c.id, point.c.track == lead.c.track, *living(point), of=[point])
+    engagement = one(
+        func.coalesce(func.sum(point.c.points), 0),
+        point.c.lead_id == lead.c.id,
+        point.c.track == lead.c.track,
+        *living(point),
+        of=[point],
+    )
     formula = agreement.score
     figures = select(lead.c.id, fit.label("fit"), engagement.label("engagement")).where(HERE).subquery()
     score = figures.c.fit * formula.fit + figures.c.engagement * formula.engagement + formula.constant
-    differs = or_(lead.c.fit != figures.c.fit, lead.c.engagement != figures.c.engagement, lead.c.score != score)
+    differs = or_(
+        lead.c.fit != figures.c.fit, lead.c.engagement != figures.c.engagement, lead.c.score != score
+    )
     return [
         update(lead)
         .where(lead.c.id == figures.c.id, differs)
@@ -326,11 +406,23 @@ def _enter_stage(agreement: Agreement, rule: StageRule, scope: Scope) -> list[An
         lead.c.id, lead.c.track, lead.c.stage, literal(rule.stage), NOW, literal(f"{rule.stage} when {rule.when}"),
         null() if seen is None else seen, literal(agreement.version.isoformat()),
     ).where(*may, *complete)  # fmt: skip
-    statements: list[Any] = [insert(changes).from_select(columns, rows), update(lead).where(*may, *complete).values(stage=rule.stage, stage_since=NOW)]
+    statements: list[Any] = [
+        insert(changes).from_select(columns, rows),
+        update(lead).where(*may, *complete).values(stage=rule.stage, stage_since=NOW),
+    ]
     if missing is not None:
         over = select(lead.c.id).where(*may)
-        statements.insert(0, almost.delete().where(almost.c.lead_id.in_(select(work_lead.c.lead_id)), or_(almost.c.lead_id.not_in(over), almost.c.lead_id.in_(over.where(missing == "")))))
-        statements.insert(1, update(almost).where(lead.c.id == almost.c.lead_id, HERE, missing != "").values(missing=missing))
+        statements.insert(
+            0,
+            almost.delete().where(
+                almost.c.lead_id.in_(select(work_lead.c.lead_id)),
+                or_(almost.c.lead_id.not_in(over), almost.c.lead_id.in_(over.where(missing == ""))),
+            ),
+        )
+        statements.insert(
+            1,
+            update(almost).where(lead.c.id == almost.c.lead_id, HERE, missing != "").values(missing=missing),
+        )
         known = some(almost.c.lead_id == lead.c.id, of=[almost])
         lacking = select(lead.c.id, missing, NOW).where(*may, missing != "", not_(known))
         statements.insert(2, insert(almost).from_select(["lead_id", "missing", "since_at"], lacking))
@@ -351,33 +443,65 @@ def _missing(rule: StageRule, scope: Scope) -> Expression | None:
 
 def _any_fact(name: str, scope: Scope) -> Expression:
     """A declared fact whatever its kind."""
-    return func.coalesce(fact_value(name, "text", scope.lead), cast(fact_value(name, "number", scope.lead), String))
+    return func.coalesce(
+        fact_value(name, "text", scope.lead), cast(fact_value(name, "number", scope.lead), String)
+    )
 
 
 def _ends(programs: Sequence[Program], scope: Scope) -> list[Any]:
     """Who leaves: first whoever cannot be mailed, then by `exit`, then by `goal` unless an offer is open."""
     statements = [
-        _ending(literal("undeliverable"), literal("address ") + _reason(scope), None, [some(suppression.c.email_key == lead.c.email_key, of=[suppression])]),
+        _ending(
+            literal("undeliverable"),
+            literal("address ") + _reason(scope),
+            None,
+            [some(suppression.c.email_key == lead.c.email_key, of=[suppression])],
+        ),
     ]
     for program in programs:
         if program.exit is not None:
-            statements.append(_ending(literal("exited"), literal(f"exit {program.exit}"), program.exit, _of(program, program.exit, scope), scope))
+            statements.append(
+                _ending(
+                    literal("exited"),
+                    literal(f"exit {program.exit}"),
+                    program.exit,
+                    _of(program, program.exit, scope),
+                    scope,
+                )
+            )
         if program.goal is not None:
             closed = not_(some(handoff.c.lead_id == lead.c.id, handoff.c.status == "open", of=[handoff]))
             fresh = enrollment.c.goal_at.is_(None)
-            statements.append(_ending(literal("reached"), literal(f"goal {program.goal}"), program.goal, [*_of(program, program.goal, scope), closed, fresh], scope))
+            statements.append(
+                _ending(
+                    literal("reached"),
+                    literal(f"goal {program.goal}"),
+                    program.goal,
+                    [*_of(program, program.goal, scope), closed, fresh],
+                    scope,
+                )
+            )
     return statements
 
 
 def _reason(scope: Scope) -> Expression:
-    return func.coalesce(one(suppression.c.reason, suppression.c.email_key == scope.lead.c.email_key, of=[suppression]), "suppressed")
+    return func.coalesce(
+        one(suppression.c.reason, suppression.c.email_key == scope.lead.c.email_key, of=[suppression]),
+        "suppressed",
+    )
 
 
 def _of(program: Program, condition: Condition, scope: Scope) -> list[Expression]:
     return [enrollment.c.program == program.name, compile_condition(condition, scope)]
 
 
-def _ending(status: Expression, rule: Expression, condition: Condition | None, wanted: Sequence[Expression], scope: Scope | None = None) -> Any:  # noqa: ANN401 - an Insert
+def _ending(
+    status: Expression,
+    rule: Expression,
+    condition: Condition | None,
+    wanted: Sequence[Expression],
+    scope: Scope | None = None,
+) -> Any:  # noqa: ANN401 - an Insert
     seen = None if scope is None else values_seen(condition, scope)
     marked = select(work_end.c.enrollment_id)
     rows = (
@@ -390,15 +514,33 @@ def _ending(status: Expression, rule: Expression, condition: Condition | None, w
 
 def _count_goals(programs: Sequence[Program], scope: Scope) -> Any:  # noqa: ANN401 - an Update
     """A goal that is reached while an offer is open is counted once; the enrollment is only paused until the decision."""
-    reached = [(enrollment.c.program == program.name) & compile_condition(program.goal, scope) for program in programs if program.goal is not None]
+    reached = [
+        (enrollment.c.program == program.name) & compile_condition(program.goal, scope)
+        for program in programs
+        if program.goal is not None
+    ]
     wanted = or_(*reached) if reached else literal_column("1 = 0")
-    return update(enrollment).where(lead.c.id == enrollment.c.lead_id, HERE, enrollment.c.status == "paused", enrollment.c.goal_at.is_(None), wanted).values(goal_at=NOW)
+    return (
+        update(enrollment)
+        .where(
+            lead.c.id == enrollment.c.lead_id,
+            HERE,
+            enrollment.c.status == "paused",
+            enrollment.c.goal_at.is_(None),
+            wanted,
+        )
+        .values(goal_at=NOW)
+    )
 
 
 def _pauses(agreement: Agreement, scope: Scope) -> Pauses:
     if agreement.pause is None:
         return Pauses(None, None)
-    mark = update(work_lead).where(lead.c.id == work_lead.c.lead_id).values(is_switched=compile_condition(agreement.pause, scope))
+    mark = (
+        update(work_lead)
+        .where(lead.c.id == work_lead.c.lead_id)
+        .values(is_switched=compile_condition(agreement.pause, scope))
+    )
     return Pauses(str(agreement.pause), mark)
 
 
@@ -408,7 +550,11 @@ def _enter(definitions: Definitions, agreement: Agreement, program: Program, sco
     ours = (enrollment.c.lead_id == lead.c.id, enrollment.c.program == program.name)
     before = some(*ours, of=[enrollment])
     if program.again is not None:
-        before = some(*ours, or_(enrollment.c.ended_at.is_(None), enrollment.c.ended_at > NOW - program.again.microseconds), of=[enrollment])
+        before = some(
+            *ours,
+            or_(enrollment.c.ended_at.is_(None), enrollment.c.ended_at > NOW - program.again.microseconds),
+            of=[enrollment],
+        )
     wanted: list[Expression] = [
         HERE,
         lead.c.stage.in_(["new", "engaged", "qualified", "lost"]),
@@ -429,14 +575,20 @@ def _enter(definitions: Definitions, agreement: Agreement, program: Program, sco
         lead.c.id, literal(program.name), bindparam("first_version"), bindparam("first_step"), literal(program.priority), literal(rank),
         literal(f"enter {program.enter}"), null() if seen is None else seen, literal_column("FALSE"),
     ).where(*wanted)  # fmt: skip
-    return insert(work_enroll).from_select(["lead_id", "program", "version_id", "step", "priority", "rank", "rule", "saw", "is_free"], rows)
+    return insert(work_enroll).from_select(
+        ["lead_id", "program", "version_id", "step", "priority", "rank", "rule", "saw", "is_free"], rows
+    )
 
 
 def _close(agreement: Agreement, programs: Sequence[Program]) -> list[Any]:
     """Wakes what the leads are enrolled in, and notes when time alone will change something again."""
     woken = (
         update(enrollment)
-        .where(enrollment.c.lead_id.in_(select(work_lead.c.lead_id)), enrollment.c.status == literal_column("'active'"), enrollment.c.acted)
+        .where(
+            enrollment.c.lead_id.in_(select(work_lead.c.lead_id)),
+            enrollment.c.status == literal_column("'active'"),
+            enrollment.c.acted,
+        )
         .values(due_at=literal_column("0"))
     )
     return [woken, update(lead).where(HERE).values(look_at=_next_reason(agreement, programs))]
@@ -448,27 +600,60 @@ def _next_reason(agreement: Agreement, programs: Sequence[Program]) -> Expressio
     reasons: list[Expression] = [
         one(func.min(point.c.ends_at), point.c.lead_id == lead.c.id, point.c.ends_at > NOW, of=[point]),
         one(func.min(point.c.begins_at), point.c.lead_id == lead.c.id, point.c.begins_at > NOW, of=[point]),
-        one(func.min(interest.c.ends_at), interest.c.lead_id == lead.c.id, interest.c.ends_at > NOW, of=[interest]),
-        one(func.min(reaction.c.counts_at), reaction.c.lead_id == lead.c.id, reaction.c.kind == "clicked", reaction.c.counts_at > NOW, of=[reaction]),
+        one(
+            func.min(interest.c.ends_at),
+            interest.c.lead_id == lead.c.id,
+            interest.c.ends_at > NOW,
+            of=[interest],
+        ),
+        one(
+            func.min(reaction.c.counts_at),
+            reaction.c.lead_id == lead.c.id,
+            reaction.c.kind == "clicked",
+            reaction.c.counts_at > NOW,
+            of=[reaction],
+        ),
     ]
     for program in programs:
         if program.enter is not None and program.again is not None:
             again = enrollment.c.ended_at + program.again.microseconds
-            reasons.append(one(func.min(again), enrollment.c.lead_id == lead.c.id, enrollment.c.program == program.name, again > NOW, of=[enrollment]))
+            reasons.append(
+                one(
+                    func.min(again),
+                    enrollment.c.lead_id == lead.c.id,
+                    enrollment.c.program == program.name,
+                    again > NOW,
+                    of=[enrollment],
+                )
+            )
     watching = _watches_dates(agreement, programs)
     if watching is not None:
         reasons.append(case((watching, day_begins(lead.c.zone, local_day(lead.c.zone, NOW) + 1))))
-    return func.nullif(least(*(func.coalesce(reason, never) for reason in reasons), type_=BigInteger()), never)
+    return func.nullif(
+        least(*(func.coalesce(reason, never) for reason in reasons), type_=BigInteger()), never
+    )
 
 
 def _watches_dates(agreement: Agreement, programs: Sequence[Program]) -> Expression | None:
     """For whom a midnight alone can change something: he stands where a condition on dates is asked, or such a date of his is known."""
-    asked = [agreement.pause, *(rule.condition for rule in agreement.fit), *(rule.when for rule in agreement.stages)]
+    asked = [
+        agreement.pause,
+        *(rule.condition for rule in agreement.fit),
+        *(rule.when for rule in agreement.stages),
+    ]
     asked += [program.enter for program in programs]
-    watching: list[Expression] = [_dates_known(condition) for condition in asked if condition is not None and depends_on_dates(condition)]
+    watching: list[Expression] = [
+        _dates_known(condition)
+        for condition in asked
+        if condition is not None and depends_on_dates(condition)
+    ]
     for program in programs:
         anywhere = (program.exit, program.goal, *(arm.when for arm in program.on))
-        here = [enrollment.c.lead_id == lead.c.id, enrollment.c.program == program.name, enrollment.c.status.in_(["active", "paused"])]
+        here = [
+            enrollment.c.lead_id == lead.c.id,
+            enrollment.c.program == program.name,
+            enrollment.c.status.in_(["active", "paused"]),
+        ]
         if any(depends_on_dates(condition) for condition in anywhere):
             watching.append(some(*here, of=[enrollment]))
             continue
@@ -480,7 +665,11 @@ def _watches_dates(agreement: Agreement, programs: Sequence[Program]) -> Express
 
 def _dates_known(condition: Condition) -> Expression:
     """A missing date makes every comparison false, whatever the day; `within` looks back from every day."""
-    facts = {leaf.term.fact for leaf in leaves(condition.node) if isinstance(leaf, Compare | OneOf) and isinstance(leaf.term, DaysUntil)}
+    facts = {
+        leaf.term.fact
+        for leaf in leaves(condition.node)
+        if isinstance(leaf, Compare | OneOf) and isinstance(leaf.term, DaysUntil)
+    }
     if any(isinstance(leaf, Reacted) and leaf.within is not None for leaf in leaves(condition.node)):
         return literal_column("1 = 1")
     return or_(*(fact_value(name, "date", lead).is_not(None) for name in sorted(facts)))

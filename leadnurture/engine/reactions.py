@@ -14,7 +14,15 @@ from sqlalchemy import Connection, String, case, cast, func, insert, literal, no
 
 from leadnurture.domain.agreement import Agreement, EngagementRule
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.vocabulary import ENDING_KINDS, MESSAGE_ORDER, REACTION_KINDS, SILENT_KINDS, STANDING_KINDS, MessageStatus, ReactionKind
+from leadnurture.domain.vocabulary import (
+    ENDING_KINDS,
+    MESSAGE_ORDER,
+    REACTION_KINDS,
+    SILENT_KINDS,
+    STANDING_KINDS,
+    MessageStatus,
+    ReactionKind,
+)
 from leadnurture.engine.calendar import local_day
 from leadnurture.engine.conditions import argument_matches
 from leadnurture.engine.current import current_definitions
@@ -28,7 +36,13 @@ from leadnurture.store.work import empty, work_reaction
 SETTLE: Final = timedelta(seconds=120)
 """How long a click waits before it steers: most scanners are known by then."""
 # What a reaction proves of its mail. An open or a click is no better proof than a delivery.
-PROOF: Final[dict[str, MessageStatus]] = {"delivered": "delivered", "opened": "delivered", "clicked": "delivered", "bounced": "bounced", "complained": "complained"}
+PROOF: Final[dict[str, MessageStatus]] = {
+    "delivered": "delivered",
+    "opened": "delivered",
+    "clicked": "delivered",
+    "bounced": "bounced",
+    "complained": "complained",
+}
 BATCH: Final = 10_000
 
 
@@ -65,21 +79,33 @@ def record_reactions(database: Database, reactions: Sequence[NewReaction], now: 
         batch = reactions[start : start + BATCH]
         done = database.run(lambda connection, batch=batch: record_in(connection, batch, now))
         unknown = tuple(start + position for position in done.unknown)
-        total = Recorded(total.recorded + done.recorded, total.duplicates + done.duplicates, total.unknown + unknown)
+        total = Recorded(
+            total.recorded + done.recorded, total.duplicates + done.duplicates, total.unknown + unknown
+        )
     return total
 
 
-def record_in(connection: Connection, reactions: Sequence[NewReaction], now: datetime, *, settle: timedelta = SETTLE) -> Recorded:
+def record_in(
+    connection: Connection, reactions: Sequence[NewReaction], now: datetime, *, settle: timedelta = SETTLE
+) -> Recorded:
     """The same inside of a transaction of the caller. A constant number of statements."""
     if not reactions:
         return Recorded()
     _refuse_unknown_kinds(reactions)
     definitions = current_definitions(connection)
     empty(connection, work_reaction)
-    stage(connection, work_reaction, [_row(position, one, now, settle) for position, one in enumerate(reactions)])
+    stage(
+        connection,
+        work_reaction,
+        [_row(position, one, now, settle) for position, one in enumerate(reactions)],
+    )
     _find_leads(connection)
     lock_leads_of(connection, "SELECT lead_id FROM work_reaction")
-    unknown = connection.execute(sql("SELECT position FROM work_reaction WHERE lead_id IS NULL ORDER BY position")).scalars().all()
+    unknown = (
+        connection.execute(sql("SELECT position FROM work_reaction WHERE lead_id IS NULL ORDER BY position"))
+        .scalars()
+        .all()
+    )
     fresh = _insert_fresh(connection, now)
     if fresh:
         _follow(connection, definitions, reactions, now)
@@ -171,7 +197,9 @@ def _insert_fresh(connection: Connection, now: datetime) -> int:
     return inserted
 
 
-def _follow(connection: Connection, definitions: Definitions, reactions: Sequence[NewReaction], now: datetime) -> None:
+def _follow(
+    connection: Connection, definitions: Definitions, reactions: Sequence[NewReaction], now: datetime
+) -> None:
     """Everything that follows from the fresh rows of `work_reaction`."""
     kinds = {reaction.kind for reaction in reactions}
     if kinds & STANDING_KINDS:
@@ -222,13 +250,24 @@ def _point_statement(agreement: Agreement, rule: EngagementRule) -> Any:  # noqa
     w, lead, point = work_reaction, Lead.__table__, Point.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
     reacted = rule.reacted
     by_day = case(
-        (w.c.kind == "visited", func.coalesce(cast(local_day(lead.c.zone, w.c.counts_at), String), "")), else_=func.coalesce(w.c.content, "")
+        (w.c.kind == "visited", func.coalesce(cast(local_day(lead.c.zone, w.c.counts_at), String), "")),
+        else_=func.coalesce(w.c.content, ""),
     )
     subject = func.coalesce(func.nullif(by_day, ""), func.coalesce(w.c.argument, ""))
     lives = agreement.live.microseconds if agreement.live is not None and rule.points > 0 else None
-    counted = (point.c.lead_id == w.c.lead_id, point.c.track == agreement.track, point.c.rule == rule.text, point.c.subject == subject)
+    counted = (
+        point.c.lead_id == w.c.lead_id,
+        point.c.track == agreement.track,
+        point.c.rule == rule.text,
+        point.c.subject == subject,
+    )
     # The leads are locked, so nobody can count the same in between.
-    wanted = [w.c.reaction_id.is_not(None), w.c.kind == reacted.kind, lead.c.track == agreement.track, not_(some(*counted, of=[point]))]
+    wanted = [
+        w.c.reaction_id.is_not(None),
+        w.c.kind == reacted.kind,
+        lead.c.track == agreement.track,
+        not_(some(*counted, of=[point])),
+    ]
     if reacted.about is not None:
         wanted.append(w.c.content == reacted.about)
     if reacted.argument is not None:
@@ -243,13 +282,26 @@ def _point_statement(agreement: Agreement, rule: EngagementRule) -> Any:  # noqa
         .where(*wanted)
         .group_by(w.c.lead_id, subject)
     )  # fmt: skip
-    columns = ["lead_id", "track", "rule", "subject", "points", "reaction_id", "agreement", "begins_at", "ends_at"]
+    columns = [
+        "lead_id",
+        "track",
+        "rule",
+        "subject",
+        "points",
+        "reaction_id",
+        "agreement",
+        "begins_at",
+        "ends_at",
+    ]
     return insert(point).from_select(columns, rows)
 
 
 def _show_interest(connection: Connection, definitions: Definitions, now: datetime) -> None:
     """A reaction to a content makes its topics his interests, for as long as points live; declining shows none."""
-    lives = {agreement.track: agreement.live.microseconds if agreement.live else 0 for agreement in definitions.agreements}
+    lives = {
+        agreement.track: agreement.live.microseconds if agreement.live else 0
+        for agreement in definitions.agreements
+    }
     run(
         connection,
         """
@@ -270,7 +322,9 @@ def _show_interest(connection: Connection, definitions: Definitions, now: dateti
 def _prove_mails(connection: Connection, now: datetime) -> None:
     """A delivery, an open or a click proves that a mail arrived; forward only, and the wait of an unknown one has begun already."""
     proof = " ".join(f"WHEN '{kind}' THEN {MESSAGE_ORDER.index(status)}" for kind, status in PROOF.items())
-    back = " ".join(f"WHEN {MESSAGE_ORDER.index(status)} THEN '{status}'" for status in dict.fromkeys(PROOF.values()))
+    back = " ".join(
+        f"WHEN {MESSAGE_ORDER.index(status)} THEN '{status}'" for status in dict.fromkeys(PROOF.values())
+    )
     kinds = ", ".join(f"'{kind}'" for kind in PROOF)
     run(
         connection,
@@ -303,5 +357,3 @@ def _suppress(connection: Connection, now: datetime) -> None:
         f"UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'suppressed' WHERE status = 'planned' AND lead_id IN ({gone})",  # noqa: S608 - as above
         now=now,
     )
-
-

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, TextClause, bindparam, exists, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    TextClause,
+    bindparam,
+    exists,
+    literal_column,
+    select,
+    text,
+)
 
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -57,7 +67,10 @@ def some(*criteria: ColumnElement[Any], of: Sequence[FromClause]) -> ColumnEleme
 
 
 def one(
-    column: ColumnElement[Any], *criteria: ColumnElement[Any], of: Sequence[FromClause], order: Sequence[ColumnElement[Any]] = ()
+    column: ColumnElement[Any],
+    *criteria: ColumnElement[Any],
+    of: Sequence[FromClause],
+    order: Sequence[ColumnElement[Any]] = (),
 ) -> ColumnElement[Any]:
     """A value of these tables as a sub-select, the first in the given order; other tables belong to the statement around it."""
     rows = select(column).select_from(*of).where(*criteria).correlate_except(*of)
@@ -70,7 +83,10 @@ def lock_leads(connection: Connection, lead_ids: Sequence[int]) -> None:
     Whoever writes anything about a lead calls this first. On SQLite the writer lock has done it already.
     """
     if connection.dialect.name != "sqlite":
-        connection.execute(sql("SELECT id FROM lead WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"), {"ids": sorted(set(lead_ids))})
+        connection.execute(
+            sql("SELECT id FROM lead WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"),
+            {"ids": sorted(set(lead_ids))},
+        )
 
 
 def lock_leads_of(connection: Connection, leads: str) -> None:
@@ -81,6 +97,15 @@ def lock_leads_of(connection: Connection, leads: str) -> None:
 
 def wake_leads(connection: Connection, lead_ids: Sequence[int], at: datetime) -> None:
     """Makes a look at these leads due at an instant, unless an earlier one is. The caller holds their locks."""
-    chosen = "id IN (SELECT value FROM json_each(:ids))" if connection.dialect.name == "sqlite" else "id = ANY(:ids)"
+    chosen = (
+        "id IN (SELECT value FROM json_each(:ids))"
+        if connection.dialect.name == "sqlite"
+        else "id = ANY(:ids)"
+    )
     ids: object = str(list(lead_ids)) if connection.dialect.name == "sqlite" else list(lead_ids)
-    run(connection, f"UPDATE lead SET look_at = :now WHERE {chosen} AND (look_at IS NULL OR look_at > :now)", ids=ids, now=at)  # noqa: S608 - no outside text
+    run(
+        connection,
+        f"UPDATE lead SET look_at = :now WHERE {chosen} AND (look_at IS NULL OR look_at > :now)",
+        ids=ids,
+        now=at,
+    )  # noqa: S608 - no outside text

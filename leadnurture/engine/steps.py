@@ -110,7 +110,9 @@ class StepStatements:
     """Whether a date of it may lie beyond the calendar."""
 
 
-def build_statements(definitions: Definitions, version_id: int, program: Program, step: Step) -> StepStatements:
+def build_statements(
+    definitions: Definitions, version_id: int, program: Program, step: Step
+) -> StepStatements:
     """The statements of a step. Pure: nothing is executed here."""
     return _Builder(definitions, version_id, program, step).statements()
 
@@ -169,7 +171,18 @@ class _Builder:
             .limit(CHUNK)
             .with_for_update(of=lead, key_share=True, skip_locked=True)
         )  # fmt: skip
-        columns = ["enrollment_id", "lead_id", "zone", "is_new", "trouble", "content", "session_content", "session", "deadline_at", "message_id"]
+        columns = [
+            "enrollment_id",
+            "lead_id",
+            "zone",
+            "is_new",
+            "trouble",
+            "content",
+            "session_content",
+            "session",
+            "deadline_at",
+            "message_id",
+        ]
         return insert(w).from_select(columns, due)
 
     def _is_due(self) -> Sequence[Expression]:
@@ -185,7 +198,9 @@ class _Builder:
     def _drop(self) -> Executable:
         """On PostgreSQL only the locked row was read anew: what somebody else moved meanwhile is dropped here."""
         still = some(e.c.id == w.c.enrollment_id, *self._is_due(), of=[e])
-        looked = some(lead.c.id == w.c.lead_id, or_(lead.c.look_at.is_(None), lead.c.look_at > NOW), of=[lead])
+        looked = some(
+            lead.c.id == w.c.lead_id, or_(lead.c.look_at.is_(None), lead.c.look_at > NOW), of=[lead]
+        )
         return delete(w).where(not_(and_(still, looked)))
 
     # --- what the step does --------------------------------------------------------------------------------------------
@@ -205,8 +220,14 @@ class _Builder:
         if deadline is not None:
             statements.append(deadline)
         if self.timing.has_anchor:
-            statements.append(update(w).where(w.c.is_new, w.c.trouble.is_(None), self.timing.no_date()).values(trouble="no_date"))
-            statements.append(update(w).values(is_beyond=and_(w.c.is_new, w.c.trouble.is_(None), self.timing.is_beyond())))
+            statements.append(
+                update(w)
+                .where(w.c.is_new, w.c.trouble.is_(None), self.timing.no_date())
+                .values(trouble="no_date")
+            )
+            statements.append(
+                update(w).values(is_beyond=and_(w.c.is_new, w.c.trouble.is_(None), self.timing.is_beyond()))
+            )
         if self.ways and (self.step.on or self.program.on or any(arm.when for arm in self.step.then)):
             statements.append(update(w).where(w.c.deadline_at <= NOW).values(settling_at=self._settling()))
         return statements
@@ -214,11 +235,20 @@ class _Builder:
     def _settling(self) -> Expression:
         """The last moment at which a click of this visit begins to count, while it does not yet."""
         seen = one(e.c.seen_reaction_id, e.c.id == w.c.enrollment_id, of=[e])
-        unsettled = (reaction.c.lead_id == w.c.lead_id, reaction.c.kind == "clicked", reaction.c.id > seen, reaction.c.counts_at > NOW)
+        unsettled = (
+            reaction.c.lead_id == w.c.lead_id,
+            reaction.c.kind == "clicked",
+            reaction.c.id > seen,
+            reaction.c.counts_at > NOW,
+        )
         return one(func.max(reaction.c.counts_at), *unsettled, of=[reaction])
 
     def _from_window(self, *columns: str) -> Executable:
-        return update(w).where(w.c.is_new, work_window.c.zone == w.c.zone).values({name: work_window.c[name] for name in columns})
+        return (
+            update(w)
+            .where(w.c.is_new, work_window.c.zone == w.c.zone)
+            .values({name: work_window.c[name] for name in columns})
+        )
 
     def _act_on_send(self, send: Send) -> list[Executable]:
         """Times first where they do not hang on the content, since a session must lie behind the sending."""
@@ -250,12 +280,19 @@ class _Builder:
         statements.append(update(w).where(new).values(content=null()))
         kinds = set(send.next_of)
         if kinds & SESSION_KINDS:
-            statements += [work_shelf.delete(), self._shelve_sessions(sorted(kinds & SESSION_KINDS), send.about)]
+            statements += [
+                work_shelf.delete(),
+                self._shelve_sessions(sorted(kinds & SESSION_KINDS), send.about),
+            ]
             statements += self._next_session(send.about)
         if kinds - SESSION_KINDS:
             statements += [work_shelf.delete(), self._shelve(sorted(kinds - SESSION_KINDS), send.about)]
             best = self._best(self._order(send.about), send.about, work_shelf.c.content)
-            statements.append(update(w).where(new, w.c.content.is_(None)).values(content=best, session_content=null(), session=null()))
+            statements.append(
+                update(w)
+                .where(new, w.c.content.is_(None))
+                .values(content=best, session_content=null(), session=null())
+            )
         statements.append(self._about_itself(new))
         statements.append(update(w).where(new, w.c.content.is_(None)).values(trouble="empty"))
         return statements
@@ -272,12 +309,21 @@ class _Builder:
                 work_shelf.delete(),
                 self._shelve_sessions([kind], None, name),
                 *self._next_session(None),
-                self._refuse(new, (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"), (w.c.content.is_(None), "empty")),
+                self._refuse(
+                    new,
+                    (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
+                    (w.c.content.is_(None), "empty"),
+                ),
             ]
         anchored = self.timing.has_anchor
         about_session: dict[str, Any] = {} if anchored else {"session_content": name, "session": ""}
         chosen = update(w).where(new).values(content=name, **about_session)
-        had = [message.c.lead_id == w.c.lead_id, message.c.content == name, message.c.track == self.program.track, message.c.status.not_in(NOT_GONE)]
+        had = [
+            message.c.lead_id == w.c.lead_id,
+            message.c.content == name,
+            message.c.track == self.program.track,
+            message.c.status.not_in(NOT_GONE),
+        ]
         if anchored:  # a mail about a webinar goes once per session
             had.append(func.coalesce(message.c.session, "") == func.coalesce(w.c.session, ""))
         offered = some(content.c.name == name, content.c.is_live, of=[content])
@@ -287,7 +333,10 @@ class _Builder:
                 new,
                 (not_(offered), "empty"),
                 (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
-                (or_(some(*had, of=[message]), self._reacted(literal(name), ("downloaded", "declined"))), "had"),
+                (
+                    or_(some(*had, of=[message]), self._reacted(literal(name), ("downloaded", "declined"))),
+                    "had",
+                ),
             ),
             *([self._about_itself(new)] if anchored else []),
         ]
@@ -295,24 +344,46 @@ class _Builder:
     @staticmethod
     def _refuse(new: Expression, *troubles: tuple[Expression, str]) -> Executable:
         """The first trouble that a new row has; one pass over the chunk, and only troubled rows are written."""
-        return update(w).where(new, or_(*(condition for condition, _ in troubles))).values(trouble=case(*troubles))
+        return (
+            update(w)
+            .where(new, or_(*(condition for condition, _ in troubles)))
+            .values(trouble=case(*troubles))
+        )
 
     def _standing_of(self, lead_id: Expression, name: Expression, kinds: Sequence[str]) -> Expression:
-        return some(standing.c.lead_id == lead_id, standing.c.content == name, standing.c.kind.in_(kinds), of=[standing])
+        return some(
+            standing.c.lead_id == lead_id,
+            standing.c.content == name,
+            standing.c.kind.in_(kinds),
+            of=[standing],
+        )
 
     def _reacted(self, name: Expression, kinds: Sequence[str]) -> Expression:
-        return some(reaction.c.lead_id == w.c.lead_id, reaction.c.kind.in_(kinds), reaction.c.content == name, of=[reaction])
+        return some(
+            reaction.c.lead_id == w.c.lead_id,
+            reaction.c.kind.in_(kinds),
+            reaction.c.content == name,
+            of=[reaction],
+        )
 
-    def _shelve_sessions(self, kinds: Sequence[str], about: str | None, name: str | None = None) -> Executable:
+    def _shelve_sessions(
+        self, kinds: Sequence[str], about: str | None, name: str | None = None
+    ) -> Executable:
         """Sessions ahead that have seats left and a variant for the track."""
-        here = (standing.c.content == session.c.content, standing.c.session == session.c.name, standing.c.kind == "registered")
+        here = (
+            standing.c.content == session.c.content,
+            standing.c.session == session.c.name,
+            standing.c.kind == "registered",
+        )
         taken = one(func.count(), *here, of=[standing])
         chosen = self._offered(kinds, about, name)
         return insert(work_shelf).from_select(
             ["content", "session", "starts_at", "published_day"],
             select(session.c.content, session.c.name, session.c.starts_at, content.c.published_day)
             .join_from(session, content, content.c.name == session.c.content)
-            .where(*chosen, session.c.starts_at > NOW, or_(content.c.seats.is_(None), taken < content.c.seats)),
+            .where(
+                *chosen, session.c.starts_at > NOW, or_(content.c.seats.is_(None), taken < content.c.seats)
+            ),
         )
 
     def _shelve(self, kinds: Sequence[str], about: str | None) -> Executable:
@@ -336,7 +407,11 @@ class _Builder:
 
     def _strength(self) -> Expression:
         """How many living interests of the lead a content of the shelf meets."""
-        met = (topic.c.topic == interest.c.topic, topic.c.content == work_shelf.c.content, interest.c.lead_id == w.c.lead_id)
+        met = (
+            topic.c.topic == interest.c.topic,
+            topic.c.content == work_shelf.c.content,
+            interest.c.lead_id == w.c.lead_id,
+        )
         return one(func.count(), *met, *living(interest), of=[interest, topic])
 
     def _order(self, about: str | None) -> list[Expression]:
@@ -357,7 +432,9 @@ class _Builder:
             not_(self._reacted(name, ("downloaded", "declined"))),
         ]
 
-    def _best(self, order: Sequence[Expression], about: str | None, column: Expression, *more: Expression) -> Expression:
+    def _best(
+        self, order: Sequence[Expression], about: str | None, column: Expression, *more: Expression
+    ) -> Expression:
         wanted = [*self._not_had(), *more]
         if about == "interests":
             wanted.append(self._strength() > 0)
@@ -370,16 +447,30 @@ class _Builder:
     def _next_session(self, about: str | None) -> list[Executable]:
         """The soonest session behind the sending that he has not had; one that he registered for counts, it ends the wait."""
         new = and_(w.c.is_new, w.c.trouble.is_(None))
-        seat = (standing.c.lead_id == w.c.lead_id, standing.c.content == work_shelf.c.content, standing.c.session == work_shelf.c.session)
+        seat = (
+            standing.c.lead_id == w.c.lead_id,
+            standing.c.content == work_shelf.c.content,
+            standing.c.session == work_shelf.c.session,
+        )
         has_seat = some(*seat, standing.c.kind == "registered", of=[standing])
         order = [case((has_seat, 0), else_=1), work_shelf.c.starts_at, bytewise(work_shelf.c.content)]
         behind = work_shelf.c.starts_at > func.coalesce(w.c.send_at, NOW)
         key = work_shelf.c.content + literal("\n") + work_shelf.c.session
         return [
-            update(w).where(new).values(content=self._best(order, about, key, behind), session_content=null(), session=null()),
             update(w)
-            .where(new, w.c.content.is_not(None), w.c.content == work_shelf.c.content + literal("\n") + work_shelf.c.session)
-            .values(content=work_shelf.c.content, session_content=work_shelf.c.content, session=work_shelf.c.session),
+            .where(new)
+            .values(content=self._best(order, about, key, behind), session_content=null(), session=null()),
+            update(w)
+            .where(
+                new,
+                w.c.content.is_not(None),
+                w.c.content == work_shelf.c.content + literal("\n") + work_shelf.c.session,
+            )
+            .values(
+                content=work_shelf.c.content,
+                session_content=work_shelf.c.content,
+                session=work_shelf.c.session,
+            ),
         ]
 
     # --- judging -------------------------------------------------------------------------------------------------------
@@ -387,7 +478,9 @@ class _Builder:
     def _ways(self) -> list[Way]:
         ways = [self._way(arm, f"on {arm.text}", is_program_wide=False) for arm in self.step.on]
         ways += [self._way(arm, f"on {arm.text} (program)", is_program_wide=True) for arm in self.program.on]
-        ways = [way for way in ways if way.go.step != self.step.name]  # a target that he stands on does not fire
+        ways = [
+            way for way in ways if way.go.step != self.step.name
+        ]  # a target that he stands on does not fire
         if self.step.otherwise is not None:
             ways.append(Way(self.step.otherwise, "otherwise", is_trouble=True))
         ways += [Way(Go(step=name), f"split {name} {weight}") for name, weight in self.step.split]
@@ -426,7 +519,11 @@ class _Builder:
             branches.append((not_(self._is_ready()), -1))
         chosen = case(*branches, else_=-1)
         judged = update(w).values(arm=chosen)
-        return judged.where(e.c.id == w.c.enrollment_id, lead.c.id == w.c.lead_id) if self._reads_rows() else judged
+        return (
+            judged.where(e.c.id == w.c.enrollment_id, lead.c.id == w.c.lead_id)
+            if self._reads_rows()
+            else judged
+        )
 
     def _reads_rows(self) -> bool:
         return any(way.condition is not None for way in self.ways) or bool(self.step.split)
@@ -448,7 +545,9 @@ class _Builder:
     def _coin(self) -> Expression:
         """The step's own coin below COINS from the lead's luck. Multiplying by an odd number is a bijection, so it stays uniform."""
         factor, offset = split_constants(self.program.name, self.step.name)
-        mixed = (lead.c.luck * literal(factor, BigInteger) + literal(offset, BigInteger)) % literal(LUCK_RANGE, BigInteger)
+        mixed = (lead.c.luck * literal(factor, BigInteger) + literal(offset, BigInteger)) % literal(
+            LUCK_RANGE, BigInteger
+        )
         return mixed // literal(LUCK_RANGE // COINS, BigInteger)
 
     def _share_until(self, index: int) -> int:
@@ -467,17 +566,42 @@ class _Builder:
 
     def _statuses(self) -> Expression:
         kinds = ["active" if way.go.step else "moved" if way.go.program else "completed" for way in self.ways]
-        return literal("active") if set(kinds) == {"active"} else self._by_way([literal(kind) for kind in kinds])
+        return (
+            literal("active") if set(kinds) == {"active"} else self._by_way([literal(kind) for kind in kinds])
+        )
 
     def _write_transitions(self) -> Executable:
         target = self._targets()
         earlier = transition.alias()
-        visit = one(func.coalesce(func.max(earlier.c.visit), 0) + 1, earlier.c.enrollment_id == e.c.id, earlier.c.to_step == target, of=[earlier])
+        visit = one(
+            func.coalesce(func.max(earlier.c.visit), 0) + 1,
+            earlier.c.enrollment_id == e.c.id,
+            earlier.c.to_step == target,
+            of=[earlier],
+        )
         rules = self._by_way([literal(way.rule) for way in self.ways])
-        rules = case((w.c.trouble.is_not(None), rules + literal(" (") + w.c.trouble + literal(")")), else_=rules)
+        rules = case(
+            (w.c.trouble.is_not(None), rules + literal(" (") + w.c.trouble + literal(")")), else_=rules
+        )
         seen = [values_seen(way.condition, self._scope(way)) for way in self.ways]
-        fired = [fired_by(way.condition, self._scope(way)) if way.condition is not None and way.rule.startswith("on ") else None for way in self.ways]
-        columns = ["enrollment_id", "lead_id", "at", "from_step", "to_step", "visit", "status", "rule", "saw", "reaction_id"]
+        fired = [
+            fired_by(way.condition, self._scope(way))
+            if way.condition is not None and way.rule.startswith("on ")
+            else None
+            for way in self.ways
+        ]
+        columns = [
+            "enrollment_id",
+            "lead_id",
+            "at",
+            "from_step",
+            "to_step",
+            "visit",
+            "status",
+            "rule",
+            "saw",
+            "reaction_id",
+        ]
         rows = (
             select(
                 e.c.id, e.c.lead_id, NOW, e.c.step, target, visit, self._statuses(), rules,
@@ -493,7 +617,11 @@ class _Builder:
     def _cancel_queued(self) -> Executable:
         """What fires cancels the queued mail in the same transaction; one that is already being sent counts as sent."""
         queued = select(w.c.message_id).where(w.c.arm >= 0, not_(w.c.is_new))
-        return update(message).where(message.c.status == "planned", message.c.id.in_(queued)).values(status="cancelled", settled_at=NOW, trouble="moved on")
+        return (
+            update(message)
+            .where(message.c.status == "planned", message.c.id.in_(queued))
+            .values(status="cancelled", settled_at=NOW, trouble="moved on")
+        )
 
     def _plan(self) -> Executable:
         """One message per enrollment, step and visit: the unique key is what forbids a second."""
@@ -540,7 +668,13 @@ class _Builder:
             "session": w.c.session,
         }
         if self.step.send is not None:
-            planned = one(message.c.id, message.c.enrollment_id == e.c.id, message.c.step == e.c.step, message.c.visit == e.c.visit, of=[message])
+            planned = one(
+                message.c.id,
+                message.c.enrollment_id == e.c.id,
+                message.c.step == e.c.step,
+                message.c.visit == e.c.visit,
+                of=[message],
+            )
             values["message_id"] = case((w.c.is_new, planned), else_=e.c.message_id)
             values["deadline_at"] = case((w.c.is_new, null()), else_=deadline)
             deadline = case((w.c.is_new, null()), else_=deadline)
@@ -553,10 +687,21 @@ class _Builder:
     def _move(self) -> Executable:
         """Whoever goes stands at the next step, due at once; backwards he is due in the next wave."""
         target = self._targets()
-        newest = one(func.coalesce(func.max(reaction.c.id), 0), reaction.c.lead_id == e.c.lead_id, of=[reaction])
-        came = one(func.max(transition.c.visit), transition.c.enrollment_id == e.c.id, transition.c.to_step == target, of=[transition])
+        newest = one(
+            func.coalesce(func.max(reaction.c.id), 0), reaction.c.lead_id == e.c.lead_id, of=[reaction]
+        )
+        came = one(
+            func.max(transition.c.visit),
+            transition.c.enrollment_id == e.c.id,
+            transition.c.to_step == target,
+            of=[transition],
+        )
         here = self.positions[self.step.name]
-        backwards = [index for index, way in enumerate(self.ways) if way.go.step and self.positions[way.go.step] <= here]
+        backwards = [
+            index
+            for index, way in enumerate(self.ways)
+            if way.go.step and self.positions[way.go.step] <= here
+        ]
         leaves = [index for index, way in enumerate(self.ways) if not way.go.step]
         values: dict[str, Any] = {
             "step": func.coalesce(target, e.c.step),
@@ -578,4 +723,3 @@ class _Builder:
             values["status"] = self._statuses()
             values["ended_at"] = case((w.c.arm.in_(leaves), NOW), else_=e.c.ended_at)
         return update(e).where(e.c.id == w.c.enrollment_id, w.c.arm >= 0).values(values)
-

@@ -64,7 +64,9 @@ def next_due(connection: Connection, program: str) -> datetime | None:
     return None if earliest is None else from_micros(earliest)
 
 
-def begin_wave(database: Database, program: str, owner: str, now: datetime, machine_now: datetime) -> WaveBegun | None:
+def begin_wave(
+    database: Database, program: str, owner: str, now: datetime, machine_now: datetime
+) -> WaveBegun | None:
     """Takes the program for one wave; None when nothing is due or somebody else holds it. Three statements."""
 
     def begin(connection: Connection) -> WaveBegun | None:
@@ -81,7 +83,9 @@ def begin_wave(database: Database, program: str, owner: str, now: datetime, mach
         )  # fmt: skip
         if not taken:
             return None
-        number = connection.execute(sql("SELECT wave FROM program WHERE name = :program"), {"program": program}).scalar_one()
+        number = connection.execute(
+            sql("SELECT wave FROM program WHERE name = :program"), {"program": program}
+        ).scalar_one()
         run(
             connection,
             "INSERT INTO wave (program, number, started_at, due, moved, planned) VALUES (:program, :number, :now, :due, 0, 0)",
@@ -112,7 +116,14 @@ def _due_by_step(connection: Connection, program: str, now: datetime) -> list[tu
 
 
 def run_step(
-    database: Database, program: str, step: str, wave: int, now: datetime, *, until: float | None = None, chunk: int = CHUNK
+    database: Database,
+    program: str,
+    step: str,
+    wave: int,
+    now: datetime,
+    *,
+    until: float | None = None,
+    chunk: int = CHUNK,
 ) -> StepDone:
     """Moves everybody who is due at a step, a chunk a transaction; stops at the machine's monotonic time `until`.
 
@@ -120,17 +131,31 @@ def run_step(
     """
     total = StepDone(step)
     with database.read() as connection:
-        versions = [(version, value) for version, value in program_versions(connection, program).items() if _has(value, step)]
+        versions = [
+            (version, value)
+            for version, value in program_versions(connection, program).items()
+            if _has(value, step)
+        ]
     for version, value in versions:
         while until is None or time.monotonic() < until:
-            done = database.run(lambda connection, v=version, p=value: _chunk(connection, v, p, step, wave, now, chunk))
-            total = StepDone(step, total.due + done.due, total.moved + done.moved, total.planned + done.planned, total.ended + done.ended)
+            done = database.run(
+                lambda connection, v=version, p=value: _chunk(connection, v, p, step, wave, now, chunk)
+            )
+            total = StepDone(
+                step,
+                total.due + done.due,
+                total.moved + done.moved,
+                total.planned + done.planned,
+                total.ended + done.ended,
+            )
             if done.due < chunk:
                 break
     return total
 
 
-def finish_wave(database: Database, wave: WaveBegun, done: Sequence[StepDone], owner: str, seconds: float) -> None:
+def finish_wave(
+    database: Database, wave: WaveBegun, done: Sequence[StepDone], owner: str, seconds: float
+) -> None:
     """Writes what the wave came to and gives the program back."""
 
     def finish(connection: Connection) -> None:
@@ -157,7 +182,9 @@ def _has(program: Program, step: str) -> bool:
 _built: dict[tuple[str, int, int, str], StepStatements] = {}
 
 
-def _statements(connection: Connection, definitions: Definitions, version: int, program: Program, step: str) -> StepStatements:
+def _statements(
+    connection: Connection, definitions: Definitions, version: int, program: Program, step: str
+) -> StepStatements:
     key = (str(connection.engine.url), id(definitions), version, step)
     if key not in _built:
         if len(_built) > 2_000:
@@ -166,7 +193,9 @@ def _statements(connection: Connection, definitions: Definitions, version: int, 
     return _built[key]
 
 
-def _chunk(connection: Connection, version: int, program: Program, name: str, wave: int, now: datetime, chunk: int) -> StepDone:
+def _chunk(
+    connection: Connection, version: int, program: Program, name: str, wave: int, now: datetime, chunk: int
+) -> StepDone:
     definitions = current_definitions(connection)
     statements = _statements(connection, definitions, version, program, name)
     step = program.step(name)
@@ -195,7 +224,9 @@ def _chunk(connection: Connection, version: int, program: Program, name: str, wa
     return StepDone(name, due, moved, planned, ended)
 
 
-def _offer(connection: Connection, definitions: Definitions, program: Program, step: Step, now: datetime) -> None:
+def _offer(
+    connection: Connection, definitions: Definitions, program: Program, step: Step, now: datetime
+) -> None:
     """Offers who has just come to a handoff step; who cannot be offered, being with sales already, goes on in the next wave."""
     offer = step.handoff
     assert offer is not None  # noqa: S101 - asked by the caller
@@ -216,7 +247,9 @@ def _offer(connection: Connection, definitions: Definitions, program: Program, s
     )
 
 
-def _leave(connection: Connection, definitions: Definitions, program: Program, ways: Sequence[Way], now: datetime) -> int:
+def _leave(
+    connection: Connection, definitions: Definitions, program: Program, ways: Sequence[Way], now: datetime
+) -> int:
     """What a way does beside moving: it sets facts, ends the enrollment, sends into another program."""
     for index, way in enumerate(ways):
         if way.sets:
@@ -238,7 +271,9 @@ def _leave(connection: Connection, definitions: Definitions, program: Program, w
     return ended
 
 
-def _send_on(connection: Connection, definitions: Definitions, program: Program, target: str, arm: int, now: datetime) -> None:
+def _send_on(
+    connection: Connection, definitions: Definitions, program: Program, target: str, arm: int, now: datetime
+) -> None:
     """Enrolls in another program whoever leaves by an arm; that ignores `again` and `at once`, never consent."""
     version, step = first_step(connection, target)
     empty(connection, work_enroll)

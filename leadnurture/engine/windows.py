@@ -7,7 +7,21 @@ With an anchor it depends on the lead's session or fact, and is computed on the 
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Table, Update, and_, case, cast, func, insert, null, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Table,
+    Update,
+    and_,
+    case,
+    cast,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql import Executable
 
 from leadnurture.domain.company import WorkingHours
@@ -61,17 +75,30 @@ class Timing:
         """Fills `work_window`: when a mail of this step is planned, may leave, is late. For a step whose `at` has no anchor."""
         window, zone = work_window, work_window.c.zone
         at = self.step.at
-        planned: Expression = next_hour(zone, NOW, at.weekday, self.minute or 0) if isinstance(at, Hour) else NOW
-        filled = insert(window).from_select(["zone"], select(work_step.c.zone).where(work_step.c.is_new).distinct())
+        planned: Expression = (
+            next_hour(zone, NOW, at.weekday, self.minute or 0) if isinstance(at, Hour) else NOW
+        )
+        filled = insert(window).from_select(
+            ["zone"], select(work_step.c.zone).where(work_step.c.is_new).distinct()
+        )
         dated = update(window).values(planned_at=planned)
-        working = window.c.planned_at if self.minute is None else working_day_from(zone, window.c.planned_at, self.minute)
+        working = (
+            window.c.planned_at
+            if self.minute is None
+            else working_day_from(zone, window.c.planned_at, self.minute)
+        )
         opened = update(window).values(send_at=next_opening(zone, working))
-        closed = update(window).values(late_at=self._late_at(zone, window.c.send_at), deadline_at=self._silence(zone, window.c.planned_at))
+        closed = update(window).values(
+            late_at=self._late_at(zone, window.c.send_at),
+            deadline_at=self._silence(zone, window.c.planned_at),
+        )
         return [filled, dated, opened, closed]
 
     def wait_statements(self) -> list[Executable]:
         """Fills `work_window` with the deadline that counts from the arrival, for a step that sends nothing."""
-        filled = insert(work_window).from_select(["zone"], select(work_step.c.zone).where(work_step.c.is_new).distinct())
+        filled = insert(work_window).from_select(
+            ["zone"], select(work_step.c.zone).where(work_step.c.is_new).distinct()
+        )
         return [filled, update(work_window).values(deadline_at=self._silence(work_window.c.zone, NOW))]
 
     def anchored_statements(self) -> list[Executable]:
@@ -85,9 +112,22 @@ class Timing:
         closed = update(work_step).where(new).values(late_at=self._late_at(zone, work_step.c.send_at))
         missed = and_(new, work_step.c.late_at <= NOW)
         if self.late.rule == "next window":
-            again = update(work_step).where(missed).values(planned_at=next_opening(zone, NOW), send_at=next_opening(zone, NOW), late_at=window_close(zone, NOW))
+            again = (
+                update(work_step)
+                .where(missed)
+                .values(
+                    planned_at=next_opening(zone, NOW),
+                    send_at=next_opening(zone, NOW),
+                    late_at=window_close(zone, NOW),
+                )
+            )
             return [planned, opened, closed, again]
-        return [planned, opened, closed, update(work_step).where(missed, work_step.c.trouble.is_(None)).values(trouble="late")]
+        return [
+            planned,
+            opened,
+            closed,
+            update(work_step).where(missed, work_step.c.trouble.is_(None)).values(trouble="late"),
+        ]
 
     def deadline_statement(self) -> Update | None:
         """The deadline as a function of the row: of its planned date, or of the anchor of `after`, which may have moved."""
@@ -99,12 +139,18 @@ class Timing:
             started = or_(work_step.c.is_new, work_step.c.deadline_at.is_not(None))
             return update(work_step).where(started).values(deadline_at=self._anchored(after))
         if isinstance(after, Wait) and self.step.send is not None and isinstance(self.step.at, Anchored):
-            return update(work_step).where(work_step.c.is_new).values(deadline_at=self._silence(work_step.c.zone, work_step.c.planned_at))
+            return (
+                update(work_step)
+                .where(work_step.c.is_new)
+                .values(deadline_at=self._silence(work_step.c.zone, work_step.c.planned_at))
+            )
         return None
 
     def _late_at(self, zone: Expression, send_at: Expression) -> Expression:
         late = self.late
-        return later_by(zone, send_at, late.within) if late.within is not None else window_close(zone, send_at)
+        return (
+            later_by(zone, send_at, late.within) if late.within is not None else window_close(zone, send_at)
+        )
 
     def _silence(self, zone: Expression, since: Expression) -> Expression:
         after = self.step.after
@@ -120,7 +166,9 @@ class Timing:
                 day = cast(fact_value(anchor.fact, "date", lead), BigInteger)
                 known = one(day, lead.c.id == work_step.c.lead_id, of=[lead])
                 statements.append(update(work_step).values(anchor_day=known))
-                statements.append(update(work_step).values(anchor_at=day_begins(work_step.c.zone, work_step.c.anchor_day)))
+                statements.append(
+                    update(work_step).values(anchor_at=day_begins(work_step.c.zone, work_step.c.anchor_day))
+                )
             else:
                 statements += self._session_anchor(anchor)
         return statements
@@ -129,21 +177,35 @@ class Timing:
         """A webinar's step stands for the session that it sent about, or that he came with; any other for its mail's planned date."""
         send = self.program.step(anchor.step).send
         mail = messages.alias()
-        latest = [mail.c.enrollment_id == work_step.c.enrollment_id, mail.c.step == anchor.step, mail.c.status.not_in(["cancelled", "failed"])]
+        latest = [
+            mail.c.enrollment_id == work_step.c.enrollment_id,
+            mail.c.step == anchor.step,
+            mail.c.status.not_in(["cancelled", "failed"]),
+        ]
         newest = [mail.c.visit.desc()]
         planned = one(mail.c.planned_at, *latest, of=[mail], order=newest)
         if send is None:
             return [update(work_step).values(anchor_at=planned)]
         held = (*latest, mail.c.session.is_not(None))
-        about, which = (one(mail.c[name], *held, of=[mail], order=newest) for name in ("session_content", "session"))
+        about, which = (
+            one(mail.c[name], *held, of=[mail], order=newest) for name in ("session_content", "session")
+        )
         starts = one(
-            sessions.c.starts_at, sessions.c.content == work_step.c.session_content, sessions.c.name == work_step.c.session, of=[sessions]
+            sessions.c.starts_at,
+            sessions.c.content == work_step.c.session_content,
+            sessions.c.name == work_step.c.session,
+            of=[sessions],
         )
         return [
-            update(work_step).values(session_content=func.coalesce(about, work_step.c.session_content), session=func.coalesce(which, work_step.c.session)),
+            update(work_step).values(
+                session_content=func.coalesce(about, work_step.c.session_content),
+                session=func.coalesce(which, work_step.c.session),
+            ),
             update(work_step).values(anchor_at=case((work_step.c.session != "", starts), else_=planned)),
             update(work_step)
-            .where(work_step.c.session.is_not(None), work_step.c.session != "", work_step.c.anchor_at.is_(None))
+            .where(
+                work_step.c.session.is_not(None), work_step.c.session != "", work_step.c.anchor_at.is_(None)
+            )
             .values(trouble="cancelled"),
         ]
 
@@ -152,7 +214,9 @@ class Timing:
         zone, at = work_step.c.zone, work_step.c.anchor_at
         if item.duration.is_absolute:
             return at + sign * item.duration.microseconds
-        day: Expression = work_step.c.anchor_day if isinstance(item.anchor, FactAnchor) else local_day(zone, at)
+        day: Expression = (
+            work_step.c.anchor_day if isinstance(item.anchor, FactAnchor) else local_day(zone, at)
+        )
         return from_day(zone, day, item.duration, sign)
 
     def no_date(self) -> Expression:
@@ -162,7 +226,9 @@ class Timing:
     def is_beyond(self) -> Expression:
         """Rows whose date lies beyond the calendar: they sleep until its end and are computed again."""
         column = work_step.c.planned_at if isinstance(self.step.at, Anchored) else work_step.c.deadline_at
-        return and_(column.is_(None), or_(work_step.c.anchor_at.is_not(None), work_step.c.anchor_day.is_not(None)))
+        return and_(
+            column.is_(None), or_(work_step.c.anchor_at.is_not(None), work_step.c.anchor_day.is_not(None))
+        )
 
     @property
     def has_anchor(self) -> bool:

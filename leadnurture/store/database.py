@@ -29,7 +29,11 @@ ATTEMPTS: Final = 8
 RETRIED: Final = frozenset({"40001", "40P01"})
 BUSY_MILLISECONDS: Final = 30_000
 # How many rows an INSERT … SELECT touched is asked everywhere; SQLAlchemy forgets it unless told.
-POOL: Final[dict[str, Any]] = {"pool_size": 20, "max_overflow": 40, "execution_options": {"preserve_rowcount": True}}
+POOL: Final[dict[str, Any]] = {
+    "pool_size": 20,
+    "max_overflow": 40,
+    "execution_options": {"preserve_rowcount": True},
+}
 
 
 class Database:
@@ -99,7 +103,9 @@ class _Turn:
         self._held: list[int] = []
 
     def __enter__(self) -> None:
-        turnstile, writer = (os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for path in self._paths)
+        turnstile, writer = (
+            os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for path in self._paths
+        )
         try:
             fcntl.flock(turnstile, fcntl.LOCK_EX)
             fcntl.flock(writer, fcntl.LOCK_EX)
@@ -184,7 +190,9 @@ def stage(connection: Connection, table: Table, rows: Sequence[Mapping[str, obje
     else:
         typed = ", ".join(f'"{column.name}" {column.type.compile(connection.dialect)}' for column in columns)
         source = f"SELECT {names} FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS staged({typed})"  # noqa: S608 - as above
-    document = json.dumps([{column.name: _plain(column.type, row[column.name]) for column in columns} for row in rows])
+    document = json.dumps(
+        [{column.name: _plain(column.type, row[column.name]) for column in columns} for row in rows]
+    )
     connection.execute(text(f"INSERT INTO {table.name} ({names}) {source}"), {"rows": document})  # noqa: S608 - as above
 
 

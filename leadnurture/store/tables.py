@@ -9,7 +9,19 @@ It is over 500 lines because it is one list that is read as one.
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 from leadnurture.store.instants import Instant, MachineInstant
@@ -104,7 +116,13 @@ class Lead(Row, table=True):
 
     __tablename__ = "lead"
     __table_args__ = (
-        Index("ix_lead_look", "track", "look_at", sqlite_where=text("look_at IS NOT NULL"), postgresql_where=text("look_at IS NOT NULL")),
+        Index(
+            "ix_lead_look",
+            "track",
+            "look_at",
+            sqlite_where=text("look_at IS NOT NULL"),
+            postgresql_where=text("look_at IS NOT NULL"),
+        ),
         {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
     )
     id: int | None = row_id()
@@ -312,7 +330,13 @@ class CalendarDay(Row, table=True):
     __tablename__ = "calendar_day"
     __table_args__ = (
         Index("ix_calendar_day_begins", "zone", "begins_at"),
-        Index("ix_calendar_day_closes", "zone", "closes_at", sqlite_where=text("closes_at IS NOT NULL"), postgresql_where=text("closes_at IS NOT NULL")),
+        Index(
+            "ix_calendar_day_closes",
+            "zone",
+            "closes_at",
+            sqlite_where=text("closes_at IS NOT NULL"),
+            postgresql_where=text("closes_at IS NOT NULL"),
+        ),
         Index("ix_calendar_day_business", "zone", "business_number", "day"),
     )
     zone: str = Field(primary_key=True)
@@ -386,7 +410,10 @@ class Transition(Row, table=True):
     """An enrollment's move, with its reason."""
 
     __tablename__ = "transition"
-    __table_args__ = (Index("ix_transition_enrollment", "enrollment_id", "to_step"), Index("ix_transition_lead", "lead_id"))
+    __table_args__ = (
+        Index("ix_transition_enrollment", "enrollment_id", "to_step"),
+        Index("ix_transition_lead", "lead_id"),
+    )
     id: int | None = row_id()
     enrollment_id: int = reference("enrollment.id")
     lead_id: int = reference("lead.id")
@@ -410,8 +437,18 @@ class Message(Row, table=True):
     __tablename__ = "message"
     __table_args__ = (
         UniqueConstraint("enrollment_id", "step", "visit"),
-        Index("ix_message_planned", "send_at", sqlite_where=text("status = 'planned'"), postgresql_where=text("status = 'planned'")),
-        Index("ix_message_sending", "lease_until", sqlite_where=text("status = 'sending'"), postgresql_where=text("status = 'sending'")),
+        Index(
+            "ix_message_planned",
+            "send_at",
+            sqlite_where=text("status = 'planned'"),
+            postgresql_where=text("status = 'planned'"),
+        ),
+        Index(
+            "ix_message_sending",
+            "lease_until",
+            sqlite_where=text("status = 'sending'"),
+            postgresql_where=text("status = 'sending'"),
+        ),
         Index("ix_message_lead", "lead_id", "content"),
         {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
     )
@@ -550,9 +587,20 @@ class Handoff(Row, table=True):
 
     __tablename__ = "handoff"
     __table_args__ = (
-        Index("uq_handoff_open", "lead_id", unique=True, sqlite_where=text("status = 'open'"), postgresql_where=text("status = 'open'")),
+        Index(
+            "uq_handoff_open",
+            "lead_id",
+            unique=True,
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
         Index("ix_handoff_lead", "lead_id"),
-        Index("ix_handoff_untold", "lead_id", sqlite_where=text("NOT is_told"), postgresql_where=text("NOT is_told")),
+        Index(
+            "ix_handoff_untold",
+            "lead_id",
+            sqlite_where=text("NOT is_told"),
+            postgresql_where=text("NOT is_told"),
+        ),
         KEPT_IDS,
     )
     id: int | None = row_id()
@@ -587,7 +635,12 @@ class Notice(Row, table=True):
     __tablename__ = "notice"
     __table_args__ = (
         UniqueConstraint("handoff_id", "kind"),
-        Index("ix_notice_planned", "planned_at", sqlite_where=text("status = 'planned'"), postgresql_where=text("status = 'planned'")),
+        Index(
+            "ix_notice_planned",
+            "planned_at",
+            sqlite_where=text("status = 'planned'"),
+            postgresql_where=text("status = 'planned'"),
+        ),
         CheckConstraint("kind IN ('handoff','reminder','escalation')", name="kind"),
     )
     id: int | None = row_id()

@@ -5,7 +5,19 @@ They make a chunk cost the same statements whatever its size: candidates go in, 
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 from leadnurture.store.instants import Instant
 
@@ -112,15 +124,16 @@ work_pick: Final = _work_table(
 work_claim: Final = _work_table(
     "work_claim",
     Column("message_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger), Column("zone", String),
-    Column("is_mine", Boolean), Column("verdict", String), Column("why", String), Column("trouble", Text), Column("template", String),
+    Column("is_mine", Boolean), Column("verdict", String), Column("trouble", Text), Column("template", String),
     Column("mails", Integer), Column("paced_from", Instant), Column("planned_at", Instant), Column("send_at", Instant),
-    Column("late_at", Instant), Column("wait_until", Instant),
+    Column("late_at", Instant), Column("wait_until", Instant), Column("weekday", BigInteger), Column("minute", BigInteger),
+    Column("shift", BigInteger), Column("counts", String),
 )  # fmt: skip
-# The next window of a step, for mails that missed theirs.
+# When the steps of mails that missed their window have the next one.
 work_missed: Final = _work_table(
     "work_missed",
-    Column("message_id", BigInteger, primary_key=True, autoincrement=False), Column("weekday", Integer), Column("minute", Integer),
-    Column("counts_days", Boolean), Column("counts_hours", Boolean),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False), Column("weekday", BigInteger), Column("minute", BigInteger),
+    Column("counts", String),
 )  # fmt: skip
 # What a mail is made of, as it is frozen at the claim.
 work_frozen: Final = _work_table(
