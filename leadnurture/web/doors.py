@@ -10,9 +10,8 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from sqlalchemy import Row
 
-from leadnurture import engine, mail, profile
+from leadnurture import engine, mail, reports
 from leadnurture.domain.agreement import ReturnReason
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import ReactionKind, Track
@@ -165,44 +164,34 @@ def _plain(note: str) -> str:
     return "".join(character for character in note if character >= " " or character in "\n\t").strip()
 
 
-def _handoff(site: Site, token: str) -> Row[Any]:
+def _handoff(site: Site, token: str) -> reports.HandoffRow:
     project = site.project
-    handoff_id = project.links.read_handoff(token, project.clock())
+    now = project.clock()
+    handoff_id = project.links.read_handoff(token, now)
     if handoff_id is None:
         raise BrokenLinkError
     with project.database.read() as connection:
-        row = lookup.handoff(connection, handoff_id)
-    if row is None:
-        raise BrokenLinkError
-    return row
+        return reports.handoff(connection, handoff_id, now)
 
 
-def _handoff_page(site: Site, row: Row[Any], *, was_late: bool = False) -> HTMLResponse:
-    definitions = site.definitions()
-    with site.project.database.read() as connection:
-        lead = profile.evidence(connection, [row.lead_id], row.opened_at)[row.lead_id]
-    returns = definitions.agreement(row.track).returns
+def _handoff_page(site: Site, row: reports.HandoffRow, *, was_late: bool = False) -> HTMLResponse:
+    reasons = return_reasons(site.definitions(), row.track)
     values = {
         "handoff": row,
-        "lead": lead,
-        "return_reasons": [{"reason": known.reason, "next": _next(definitions, known)} for known in returns],
-        "next": next(
-            (_next(definitions, known) for known in returns if known.reason == row.return_reason), ""
-        ),
-        "assigned_to": _name(definitions, row.assigned_to),
-        "decided_by": _name(definitions, row.decided_by),
+        "return_reasons": reasons,
+        "next": {reason["reason"]: reason["next"] for reason in reasons}.get(row.return_reason or "", ""),
         "was_late": was_late,
     }
     return site.page("handoff.html", values)
 
 
+def return_reasons(definitions: Definitions, track: str) -> list[dict[str, str]]:
+    """The reasons for which the agreement lets sales return a lead, and what then becomes of it."""
+    agreement = next(each for each in definitions.agreements if each.track == track)
+    return [{"reason": known.reason, "next": _next(definitions, known)} for known in agreement.returns]
+
+
 def _next(definitions: Definitions, known: ReturnReason) -> str:
-    """What becomes of a lead that is returned for a reason."""
     if known.program:
         return f"Goes on in the program {definitions.program(known.program).title}"
     return "Goes on where the program stood" if known.go == "resume" else "No further programs"
-
-
-def _name(definitions: Definitions, person_id: str | None) -> str | None:
-    known = {person.id: person.name for person in definitions.company.people}
-    return known.get(person_id or "", person_id)

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, and_, func, literal, or_, select, text
+from sqlalchemy import Connection, and_, func, literal, or_, select, text
 
 from leadnurture.store.instants import to_micros
 from leadnurture.store.tables import metadata
@@ -98,9 +98,10 @@ def reader(connection: Connection, lead_id: int) -> Reader | None:
     return None if row is None else Reader(row.id, row.email, row.reason == "unsubscribed")
 
 
-def handoff(connection: Connection, handoff_id: int) -> Row[Any] | None:
-    """A handoff's row."""
-    return connection.execute(select(HANDOFF).where(HANDOFF.c.id == handoff_id)).first()
+def open_handoff(connection: Connection, lead_id: int) -> int | None:
+    """The handoff that sales has to decide; at most one is open."""
+    is_it = HANDOFF.c.lead_id == lead_id, HANDOFF.c.status == "open"
+    return connection.scalar(select(HANDOFF.c.id).where(*is_it))
 
 
 def seat(connection: Connection, message_id: int, session: str, company_zone: str) -> Seat | None:

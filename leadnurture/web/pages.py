@@ -5,19 +5,39 @@ lets its name point to this machine would otherwise read them through a browser 
 """
 
 import re
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlencode, urlsplit
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
 
-from leadnurture import mail
-from leadnurture.web.guard import POLICY_OF_MAIL
-from leadnurture.web.site import Here
+from leadnurture import mail, reports
+from leadnurture.domain.vocabulary import MESSAGE_STATUSES, ORDERED_STAGES, STAGES, Stage, Track
+from leadnurture.errors import NotFoundError
+from leadnurture.profile import telling
+from leadnurture.web import lookup
+from leadnurture.web.doors import READ, return_reasons
+from leadnurture.web.guard import POLICY_OF_MAIL, POLICY_WITH_CHART
+from leadnurture.web.site import Here, Site
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
 # A frame without the right to open windows: links that open one do nothing.
 DEAD_LINKS: Final = '<base target="_blank">'
+# Mermaid draws more than it can be read.
+MOST_STEPS: Final = 25
+PAGE: Final = 50
+LARGEST_ID: Final = 2**63 - 1
+
+Answer = TypeVar("Answer")
+FactValue = bool | float | str | date
+Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+Before = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
+ProgramName = Annotated[str, Path(pattern=r"^[\w.-]+$", max_length=200)]
+Search = Annotated[str, Query(max_length=200)]
 
 
 def keep_here(request: Request) -> None:
@@ -32,12 +52,201 @@ def keep_here(request: Request) -> None:
 router = APIRouter(dependencies=[Depends(keep_here)], default_response_class=HTMLResponse)
 
 
-@router.get("/outbox/{message_id}/html")
-def show_mail(message_id: int, site: Here) -> HTMLResponse:
-    """The HTML of a mail as it was sent, for a frame: it may run nothing, ask nobody and lead nowhere."""
+def _ask(site: Site, question: Callable[[Connection], Answer]) -> Answer:
     with site.project.database.read() as connection:
-        shown = mail.show(connection, message_id)
-    html = HEAD.sub(lambda found: found[0] + DEAD_LINKS, shown.html, count=1)
-    if html == shown.html:
-        html = DEAD_LINKS + html
-    return HTMLResponse(html, headers={"Content-Security-Policy": POLICY_OF_MAIL})
+        return question(connection)
+
+
+@router.api_route("/", methods=READ)
+def start(site: Here, track: Track = "prospects") -> HTMLResponse:
+    """How everything stands."""
+    now = site.project.clock()
+    status = _ask(site, lambda connection: reports.status(connection, now))
+    return site.page("start.html", {"section": "/", "track": track, "status": status})
+
+
+@router.api_route("/programs", methods=READ)
+def list_programs(site: Here, track: Track = "prospects") -> HTMLResponse:
+    """The programs of a track, and how many leads are in them."""
+    now = site.project.clock()
+    rows = _ask(site, lambda connection: reports.programs(connection, now))
+    programs = [row for row in rows if row.track == track]
+    return site.page("programs.html", {"section": "/programs", "track": track, "programs": programs})
+
+
+@router.api_route("/programs/{name}", methods=READ)
+def show_program(name: ProgramName, site: Here) -> HTMLResponse:
+    """A program: its chart with counts, and the same as a table."""
+    now = site.project.clock()
+    page = _ask(site, lambda connection: reports.program_page(connection, name, now))
+    ways: dict[str, list[object]] = {}
+    for way in page.ways:
+        ways.setdefault(way.step, []).append(way)
+    values = {"section": "/programs", "track": page.track, "program": page, "ways": ways}
+    chart = page.chart if len(page.steps) <= MOST_STEPS else ""
+    policy = POLICY_WITH_CHART if chart else None
+    return site.page("program.html", {**values, "chart": chart}, policy=policy)
+
+
+@router.api_route("/handoffs", methods=READ)
+def list_handoffs(site: Here, track: Track = "prospects") -> HTMLResponse:
+    """The desk of sales: open handoffs, highest score first, and what was decided lately."""
+    now = site.project.clock()
+    desk = _ask(site, lambda connection: reports.handoff_list(connection, track, now))
+    values = {
+        "section": "/handoffs",
+        "track": track,
+        "desk": desk,
+        "actions": {row.id: _action(site, row.id) for row in desk.open},
+        "return_reasons": return_reasons(site.definitions(), track),
+    }
+    return site.page("handoffs.html", values)
+
+
+def _action(site: Site, handoff_id: int) -> str:
+    """Where a decision is posted; the token in it keeps other websites from posting one."""
+    return urlsplit(site.project.links.handoff(handoff_id, site.project.clock())).path
+
+
+@router.api_route("/leads", methods=READ)
+def list_leads(
+    site: Here,
+    track: Track = "prospects",
+    q: Search = "",
+    stage: Stage | None = None,
+    before: Before = None,
+) -> HTMLResponse:
+    """Leads, newest first, by name, address or account."""
+    search = _printable(q)
+
+    def question(connection: Connection) -> tuple[Sequence[Any], bool]:
+        found = reports.leads(
+            connection, search=search, track=track, stage=stage, limit=PAGE + 1, before=before
+        )
+        other = "clients" if track == "prospects" else "prospects"
+        elsewhere = not found and bool(
+            reports.leads(connection, search=search, track=other, stage=stage, limit=1)
+        )
+        return found, elsewhere
+
+    found, elsewhere = _ask(site, question)
+    chosen = {"track": track, "q": search, "stage": stage}
+    values = {
+        "section": "/leads",
+        **chosen,
+        "is_elsewhere": elsewhere,
+        "stage_names": STAGES,
+        **_paged(found, before, "/leads", chosen),
+    }
+    return site.page("leads.html", values)
+
+
+def _paged(
+    found: Sequence[Any], before: int | None, path: str, chosen: Mapping[str, str | None]
+) -> dict[str, object]:
+    """The rows of one page, and the addresses of the first page and of the one that follows."""
+    rows = found[:PAGE]
+    older = rows[-1].id if len(found) > PAGE else None
+    return {
+        "rows": rows,
+        "newest": _address(path, chosen) if before else None,
+        "older": _address(path, {**chosen, "before": str(older)}) if older else None,
+    }
+
+
+def _address(path: str, chosen: Mapping[str, str | None]) -> str:
+    return f"{path}?{urlencode({name: value for name, value in chosen.items() if value})}"
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if character.isprintable()).strip()
+
+
+@router.api_route("/leads/{lead_id}", methods=READ)
+def show_lead(lead_id: Id, site: Here) -> HTMLResponse:
+    """What we know of a lead: its journey, its score, and what comes next."""
+    now = site.project.clock()
+
+    def question(connection: Connection) -> tuple[reports.Journey, reports.HandoffRow | None]:
+        open_id = lookup.open_handoff(connection, lead_id)
+        handoff = None if open_id is None else reports.handoff(connection, open_id, now)
+        return reports.journey(connection, lead_id, now), handoff
+
+    journey, handoff = _ask(site, question)
+    who = journey.who
+    values = {
+        "section": "/leads",
+        "track": who.track,
+        "journey": journey,
+        "handoff": handoff,
+        "action": _action(site, handoff.id) if handoff else "",
+        "return_reasons": return_reasons(site.definitions(), who.track),
+        "stage_names": STAGES if who.stage == "lost" else ORDERED_STAGES,
+        "facts": [_fact(name, value) for name, value in who.facts],
+        "days": _days(journey),
+    }
+    return site.page("lead.html", values, zone=journey.zone)
+
+
+def _fact(name: str, value: FactValue) -> tuple[str, str]:
+    label = name.removeprefix("account.").replace("_", " ").capitalize()
+    if isinstance(value, bool):
+        return label, "yes" if value else "no"
+    if isinstance(value, date):
+        return label, telling.date_told(value)
+    return label, value if isinstance(value, str) else telling.number_told(value)
+
+
+def _days(journey: reports.Journey) -> list[tuple[datetime, list[Any]]]:
+    """The story by day, newest first; within a day too."""
+    days: dict[date, list[Any]] = {}
+    for entry in reversed(journey.story):
+        days.setdefault(telling.local(entry.at, journey.zone).date(), []).append(entry)
+    return [(entries[0].at, entries) for entries in days.values()]
+
+
+@router.api_route("/outbox", methods=READ)
+def list_mails(
+    site: Here, track: Track = "prospects", status: str | None = None, before: Before = None
+) -> HTMLResponse:
+    """The mails of a track, newest first."""
+    wanted = status if status in MESSAGE_STATUSES else None
+    found = _ask(
+        site,
+        lambda connection: reports.outbox(
+            connection, track=track, status=wanted, limit=PAGE + 1, before=before
+        ),
+    )
+    chosen = {"track": track, "status": wanted}
+    tabs = (None, *MESSAGE_STATUSES)
+    values = {
+        "section": "/outbox",
+        **chosen,
+        "tabs": [(name, _address("/outbox", {**chosen, "status": name})) for name in tabs],
+        **_paged(found, before, "/outbox", chosen),
+    }
+    return site.page("outbox.html", values)
+
+
+@router.api_route("/outbox/{message_id}", methods=READ)
+def show_message(message_id: Id, site: Here) -> HTMLResponse:
+    """A mail as it was sent, HTML beside text."""
+
+    def question(connection: Connection) -> dict[str, object]:
+        row = next(iter(reports.outbox(connection, before=message_id + 1, limit=1)), None)
+        if row is None or row.id != message_id:
+            raise NotFoundError(f"There is no mail {message_id}; look for it in the outbox.")
+        shown = mail.show(connection, message_id) if row.is_rendered else None
+        return {"section": "/outbox", "track": row.track, "message": row, "shown": shown}
+
+    return site.page("mail.html", _ask(site, question))
+
+
+@router.api_route("/outbox/{message_id}/html", methods=READ)
+def show_mail(message_id: Id, site: Here) -> HTMLResponse:
+    """The HTML of a mail as it was sent, for a frame: it may run nothing, ask nobody and lead nowhere."""
+    shown = _ask(site, lambda connection: mail.show(connection, message_id))
+    html, heads = HEAD.subn(lambda found: found[0] + DEAD_LINKS, shown.html, count=1)
+    return HTMLResponse(
+        html if heads else DEAD_LINKS + html, headers={"Content-Security-Policy": POLICY_OF_MAIL}
+    )

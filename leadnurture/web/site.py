@@ -13,6 +13,7 @@ from leadnurture import engine
 from leadnurture.domain.company import Company
 from leadnurture.domain.definitions import Definitions
 from leadnurture.errors import LeadNurtureError
+from leadnurture.profile import telling
 from leadnurture.web import wording
 from leadnurture.web.project import Project
 
@@ -34,13 +35,21 @@ class Site:
             return engine.current_definitions(connection)
 
     def page(
-        self, template: str, values: Mapping[str, object], *, status: int = 200, policy: str | None = None
+        self,
+        template: str,
+        values: Mapping[str, object],
+        *,
+        status: int = 200,
+        policy: str | None = None,
+        zone: str | None = None,
     ) -> HTMLResponse:
-        """The page of a template. `policy` replaces the usual Content-Security-Policy."""
-        words = wording.Wording("UTC", self.project.clock())
+        """The page of a template, on the clock of the company or of `zone`.
+
+        `policy` replaces the usual Content-Security-Policy.
+        """
         company = self._company()
-        if company is not None:
-            words = wording.Wording(company.zone, words.now)
+        clock = zone or (company.zone if company else "UTC")
+        words = wording.Wording(clock, self.project.clock())
         shared = {"company": company, "brand": company.name if company else NO_COMPANY, "words": words}
         html = self._environment.get_template(template).render({**shared, **values})
         return HTMLResponse(html, status, {"Content-Security-Policy": policy} if policy else None)
@@ -69,7 +78,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": wording.number, "words": wording.words}
-    environment.globals |= {"counted": wording.counted, "share": wording.share}
+    environment.globals |= {"counted": wording.counted, "share": wording.share, "span": telling.span_told}
     return environment
 
 

@@ -1,14 +1,13 @@
 """How a page writes instants: compared with its now, never bare; mails share `profile.telling`."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final
 
 from markupsafe import Markup
 
 from leadnurture.profile import telling
 
-SOON: Final = timedelta(hours=2)
 NOTHING: Final = "–"
 
 
@@ -45,14 +44,11 @@ class Wording:
         written = telling.moment_told(instant, self.zone, self.now)
         return Markup('<time datetime="{}">{}</time>').format(instant.isoformat(timespec="minutes"), written)
 
-    def is_soon(self, until: datetime) -> bool:
-        """Whether so little time is left that it is time to act."""
-        return until - self.now <= SOON
-
-    def left(self, until: datetime) -> str:
-        """`1 h 20 min left` or `30 min over`."""
-        ahead = until - self.now
-        return f"{telling.span_told(ahead)} {'left' if ahead >= timedelta(0) else 'over'}"
+    def due(self, instant: datetime | None) -> Markup:
+        """The same for what is to come: `now` once it is due."""
+        if instant is not None and instant <= self.now:
+            return Markup("now")
+        return self.moment(instant)
 
 
 def number(value: float | None) -> str:
