@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -13,10 +14,11 @@ from leadnurture.app import Project
 logger = logging.getLogger("leadnurture.flows")
 
 
-def show_chart(project: Project, program: str) -> None:
+def show_chart(project: Project, program: str, now: datetime) -> None:
     """The program's chart with the number of leads on every step, as of the end of the wave."""
     try:
-        chart = reports.program_chart(project.database, program)
+        with project.database.read() as connection:
+            chart = reports.chart_of(connection, program, now)
         create_markdown_artifact(
             f"```mermaid\n{chart}\n```", key=_key(program), description="Where the leads are"
         )

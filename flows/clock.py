@@ -29,6 +29,7 @@ GATHERING: Final = timedelta(seconds=2)
 """How long a look waits after the first reaction, so that those after it come into the same wave."""
 FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 60.0
+LONGEST_END: Final = 30.0
 # A date job must never be dropped for being late, and never run beside itself.
 JOB: Final[dict[str, Any]] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
 
@@ -80,6 +81,9 @@ class Clock:
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, datetime] = {}
         self._lock = threading.Lock()
+        self._running = 0
+        self._is_over = False
+        self._ended = threading.Condition()
         self._is_blind = False
 
     def start(self) -> None:
@@ -89,9 +93,15 @@ class Clock:
         )
         self._scheduler.start()
 
-    def stop(self, *, wait: bool = True) -> None:
-        """Arms nothing more and waits for what runs."""
-        self._scheduler.shutdown(wait=wait)
+    def stop(self, seconds: float = LONGEST_END) -> None:
+        """Arms nothing more, begins nothing more, and waits for what runs. Safe to repeat."""
+        with self._lock:
+            was_over, self._is_over = self._is_over, True
+        if not was_over:
+            # Waiting is ours: the scheduler would hold a lock meanwhile that finished work asks for.
+            self._scheduler.shutdown(wait=False)
+        with self._ended:
+            self._ended.wait_for(lambda: not self._running, seconds)
 
     def poll(self) -> None:
         """Reads the rows and sets the alarms by them. A database that does not answer is asked again."""
@@ -105,7 +115,7 @@ class Clock:
             return
         self._is_blind = False
         with self._lock:
-            for alarm in alarms:
+            for alarm in [] if self._is_over else alarms:
                 self._arm(alarm, now, is_stepping=is_stepping)
 
     def _alarms(self, upcoming: Upcoming) -> Iterator[Alarm]:
@@ -148,6 +158,17 @@ class Clock:
         return machine_now() + GATHERING if alarm.gathers else machine_now()
 
     def _run(self, alarm: Alarm) -> None:
+        with self._ended:
+            self._running += 1
+        try:
+            if not self._is_over:
+                self._work(alarm)
+        finally:
+            with self._ended:
+                self._running -= 1
+                self._ended.notify_all()
+
+    def _work(self, alarm: Alarm) -> None:
         has_more = False
         try:
             has_more = alarm.work()

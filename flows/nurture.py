@@ -156,7 +156,7 @@ def wave_of_program(  # noqa: PLR0913 - a flow takes plain values
             wait_for=[allow_failure(drawn[name]) for name in follows[step]],
         )
     states = {step: future.wait() or future.state for step, future in drawn.items()}
-    show_chart(project_at(project), program)
+    show_chart(project_at(project), program, now)
     failed = [step for step, state in states.items() if state.is_failed()]
     if failed:
         return Failed(message=f"failed: {', '.join(failed)}")

@@ -45,8 +45,9 @@ class _Order:
 class Runs:
     """Carries out work inside flow runs. `api` is Prefect's; None shows nothing."""
 
-    def __init__(self, api: str | None) -> None:
+    def __init__(self, api: str | None, *, patience: float = PATIENCE) -> None:
         self._api = api
+        self._patience = patience
         self._orders: queue.Queue[_Order | None] = queue.Queue(WAITING)
         self._silent_until = 0.0
         self._is_silent = False
@@ -58,7 +59,7 @@ class Runs:
     def carry_out(self, work: Work[Any], show: Callable[[str], object]) -> None:
         """Returns when all of the work is done, inside the flow run that `show(key)` makes if it comes."""
         if self._api is not None and time.monotonic() >= self._silent_until and self._order(work, show):
-            while not (work.is_finished or work.refused.is_set() or work.idle_seconds > PATIENCE):
+            while not (work.is_finished or work.refused.is_set() or work.idle_seconds > self._patience):
                 time.sleep(GLANCE)
         work.do_rest()
 

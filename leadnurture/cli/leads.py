@@ -40,8 +40,9 @@ def status(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> N
     from leadnurture import reports
 
     opened = open_project(project)
-    numbers = reports.status(opened.database, opened.clock())
-    show(numbers, form, lambda: str(numbers))
+    with opened.database.read() as connection:
+        numbers = reports.status(connection, opened.clock())
+    show(numbers, form, lambda: reports.render_status(numbers))
 
 
 def explain(lead: LeadName, project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
@@ -49,8 +50,9 @@ def explain(lead: LeadName, project: ProjectFolder = HERE, form: OutputFormat = 
     from leadnurture import reports
 
     opened = open_project(project)
-    journey = reports.journey(opened.database, find_lead(opened, lead), opened.clock())
-    show(journey, form, lambda: str(journey))
+    with opened.database.read() as connection:
+        journey = reports.journey(connection, find_lead(opened, lead), opened.clock())
+    show(journey, form, lambda: reports.render_journey(journey))
 
 
 def react(  # noqa: PLR0913, PLR0917 - the options of a command

@@ -32,7 +32,10 @@ HERE = Path()
 
 def show(result: object, form: Format, text: Callable[[], str]) -> None:
     """Prints the result of a command."""
-    typer.echo(json.dumps(plain(result), ensure_ascii=False, indent=2) if form is Format.json else text())
+    if form is Format.text:
+        typer.echo(text().rstrip("\n"))
+    else:
+        typer.echo(json.dumps(plain(result), ensure_ascii=False, indent=2))
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON knows
