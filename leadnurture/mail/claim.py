@@ -7,53 +7,26 @@ prospect's mail reaches somebody who has become a client meanwhile (I3). Every s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
     Connection,
-    and_,
-    bindparam,
-    case,
-    cast,
     delete,
-    func,
-    null,
-    select,
     text,
-    update,
 )
 
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.timing import Hour, Wait
 from leadnurture.domain.vocabulary import GONE_STATUSES, SESSION_KINDS
 from leadnurture.engine import Settled, current_definitions, lock_leads, settle_messages
-from leadnurture.engine.calendar import (
-    day_begins,
-    local_day,
-    next_hour,
-    next_opening,
-    same_hour_next_working_day,
-    window_close,
-    working_day_from,
-)
 from leadnurture.mail.freeze import Freezer, Frozen
+from leadnurture.mail.moving import move
 from leadnurture.store import stage
 from leadnurture.store.instants import DAY, Instant, to_micros
-from leadnurture.store.tables import CalendarDay, Lead, Message
-from leadnurture.store.work import work_claim, work_frozen, work_missed, work_pick
+from leadnurture.store.tables import Message
+from leadnurture.store.work import work_claim, work_frozen, work_pick
 
-GIVES_UP: Final = timedelta(days=30)
-HALF_DAY: Final = DAY // 2
-Expression = ColumnElement[Any]
 messages: Final = Message.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-leads: Final = Lead.__table__  # type: ignore[attr-defined] # as above
-days: Final = CalendarDay.__table__  # type: ignore[attr-defined] # as above
-NOW: Final = bindparam("now", type_=Instant())
-# What a claim may say, and what then becomes of the message.
-MOVED: Final = ("held", "missed", "closed", "paced")
 _GONE: Final = ", ".join(f"'{status}'" for status in GONE_STATUSES)
 _SESSIONS: Final = ", ".join(f"'{kind}'" for kind in sorted(SESSION_KINDS))
 
@@ -156,7 +129,7 @@ def claim(
     _judge(connection, definitions, owner, now)
     _keep_the_pace(connection)
     verdicts = _mine(connection)
-    moved = _move(connection, definitions, verdicts, now)
+    moved = move(connection, definitions, verdicts, now)
     refused = _refuse(connection, now)
     _wait_for_looks(connection)
     frozen = freezer.freeze(connection, definitions)
@@ -251,125 +224,6 @@ def _mine(connection: Connection) -> Mapping[str, list[int]]:
     ):
         found.setdefault(row.verdict, []).append(row.message_id)
     return found
-
-
-# --- moving ----------------------------------------------------------------------------------------------------------
-
-
-def _move(
-    connection: Connection, definitions: Definitions, verdicts: Mapping[str, list[int]], now: datetime
-) -> int:
-    """Gives held, missed, closed and paced mails their new time; who was paced for a month is given up."""
-    if not any(verdicts.get(verdict) for verdict in MOVED):
-        return 0
-    _missed(connection, definitions, verdicts.get("missed", []))
-    for statement in _MOVES:
-        connection.execute(statement, {"now": now})
-    return connection.execute(
-        text("""
-            UPDATE message SET send_at = w.send_at, planned_at = w.planned_at, late_at = w.late_at, wait_until = w.wait_until,
-                   lease_owner = NULL, lease_until = NULL
-              FROM work_claim w
-             WHERE w.message_id = message.id AND w.is_mine AND w.verdict IN ('held', 'missed', 'closed', 'paced')""")
-    ).rowcount
-
-
-def _missed(connection: Connection, definitions: Definitions, message_ids: Sequence[int]) -> None:
-    """Says of each mail that missed its window when its step has the next one, and what its silence counts in."""
-    connection.execute(delete(work_missed))
-    if not message_ids:
-        return
-    rows = connection.execute(
-        text(
-            "SELECT m.id, m.program, m.step FROM message m JOIN work_claim w ON w.message_id = m.id WHERE w.is_mine AND w.verdict = 'missed'"
-        )
-    )
-    hours = {
-        (program.name, step.name): (step.at, step.after)
-        for program in definitions.programs
-        for step in program.steps
-    }
-    staged = []
-    for row in rows:
-        at, after = hours.get((row.program, row.step), (None, None))
-        minute = None
-        if isinstance(at, Hour):
-            minute = definitions.company.hours.opens if at.minute is None else at.minute
-        absolute = after.duration.is_absolute if isinstance(after, Wait) else None
-        staged.append(
-            {
-                "message_id": row.id,
-                "weekday": at.weekday if isinstance(at, Hour) else None,
-                "minute": minute,
-                "counts_days": absolute is False,
-                "counts_hours": absolute is True,
-            }
-        )
-    stage(connection, work_missed, staged)
-
-
-def _moves() -> list[Any]:
-    """The statements that fill the new times into `work_claim`; instants on the columns of a row, all zones at once."""
-    w, missed = work_claim, work_missed
-    zone = w.c.zone
-
-    def of_step(column: Expression) -> Any:  # noqa: ANN401 - a column where the calendar takes a number
-        return select(column).where(missed.c.message_id == w.c.message_id).scalar_subquery()
-
-    weekday, minute = of_step(missed.c.weekday), of_step(missed.c.minute)
-    hour = case(
-        (weekday.is_(None), next_hour(zone, NOW, None, minute)), else_=next_hour(zone, NOW, weekday, minute)
-    )
-    # A mail without an hour of its own has its next window when work opens.
-    dated = (
-        update(w)
-        .where(w.c.verdict == "missed")
-        .values(planned_at=case((minute.is_(None), next_opening(zone, NOW)), else_=hour))
-    )
-    working = case((minute.is_(None), w.c.planned_at), else_=working_day_from(zone, w.c.planned_at, minute))
-    planned_before = select(messages.c.planned_at).where(messages.c.id == w.c.message_id).scalar_subquery()
-    shift = cast(w.c.planned_at, BigInteger) - cast(planned_before, BigInteger)
-    shifted = cast(w.c.wait_until, BigInteger) + shift
-    # Days end at a local midnight, also across a change of the clock.
-    waits = case(
-        (of_step(missed.c.counts_days), day_begins(zone, local_day(zone, shifted + HALF_DAY))),
-        (of_step(missed.c.counts_hours), shifted),
-        else_=w.c.wait_until,
-    )
-    window = (
-        update(w).where(w.c.verdict == "missed").values(send_at=next_opening(zone, working), wait_until=waits)
-    )
-    closing = update(w).where(w.c.verdict == "missed").values(late_at=window_close(zone, w.c.send_at))
-    hold = select(leads.c.hold_until).where(leads.c.id == w.c.lead_id).scalar_subquery()
-    held = update(w).where(w.c.verdict == "held").values(send_at=hold)
-    # Beyond the calendar: asked again tomorrow, when it reaches further.
-    tomorrow = cast(NOW, BigInteger) + DAY
-    closed = (
-        update(w)
-        .where(w.c.verdict == "closed")
-        .values(send_at=func.coalesce(next_opening(zone, NOW), tomorrow))
-    )
-    today = (
-        select(days.c.begins_at)
-        .where(days.c.zone == zone, days.c.begins_at <= NOW, days.c.ends_at > NOW)
-        .scalar_subquery()
-    )
-    since = case((w.c.send_at >= today, w.c.send_at), else_=NOW)
-    next_day = func.coalesce(same_hour_next_working_day(zone, since), tomorrow)
-    # The pace makes no mail late: its window moves along.
-    late = case(
-        (w.c.late_at.is_(None), null()),
-        else_=cast(w.c.late_at, BigInteger) + cast(next_day, BigInteger) - cast(w.c.send_at, BigInteger),
-    )
-    paced = update(w).where(w.c.verdict == "paced").values(send_at=next_day, late_at=late)
-    month = int(GIVES_UP.total_seconds()) * 1_000_000
-    tired = update(w).where(
-        and_(w.c.verdict == "paced", cast(w.c.send_at, BigInteger) > cast(w.c.planned_at, BigInteger) + month)
-    )
-    return [dated, window, closing, held, closed, paced, tired.values(verdict="given up")]
-
-
-_MOVES: Final = _moves()
 
 
 # --- refusing and beginning ------------------------------------------------------------------------------------------

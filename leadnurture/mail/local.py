@@ -5,6 +5,7 @@ to the disk, renamed, and the folder is forced to the disk; and writing the same
 """
 
 import binascii
+import contextlib
 import os
 from email.header import Header
 from email.utils import formataddr, format_datetime
@@ -31,7 +32,8 @@ class LocalOutbox:
             _force_names(self._folder)
         except OSError as error:
             # Sending it again would only replace the file, so this is as good as a proof.
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink()
             return NotSent(
                 f"the outbox {self._folder} cannot be written ({error.strerror}); make room or mend its rights"
             )

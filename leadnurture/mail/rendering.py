@@ -41,7 +41,8 @@ TESTS: Final = (
     "false",
 )
 TEMPLATES_KEPT: Final = 512
-EMPTY_LINES: Final = re.compile(r"(?:[ \t]*\n){3,}")
+ENDING_BLANKS: Final = re.compile(r"[ \t]+$", re.MULTILINE)
+EMPTY_LINES: Final = re.compile(r"\n{3,}")
 Values = Mapping[str, object]
 
 
@@ -122,7 +123,7 @@ class Rendering:
         return Shown(
             subject=" ".join(self.subject.render(values).split()),
             html=self.html.render(values),
-            text=EMPTY_LINES.sub("\n\n", self.text.render(values)).strip() + "\n",
+            text=EMPTY_LINES.sub("\n\n", ENDING_BLANKS.sub("", self.text.render(values))).strip() + "\n",
         )
 
     def pieces(self, values: Values) -> Iterator[str]:
