@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from leadnurture.domain.vocabulary import TRACKS, Track
 from leadnurture.errors import NotFoundError, ProjectProblemsError, SchemaOutdatedError
-from leadnurture.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from leadnurture.domain.definitions import Definitions
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from leadnurture.links import Links
     from leadnurture.mail import Provider
     from leadnurture.sales import NoticeMail, Sent
+    from leadnurture.settings import Settings
     from leadnurture.store import Database
 
 COMPANY_FILE: Final = Path("config/leadnurture.yaml")
@@ -30,7 +30,7 @@ NOTICES: Final = Path("templates/notice")
 class Project:
     """An opened project: all that a door needs."""
 
-    settings: Settings
+    settings: "Settings"
     database: "Database"
 
     @property
@@ -101,8 +101,9 @@ def find_project(root: Path) -> Path:
     return root
 
 
-def open_project(root: Path, settings: Settings | None = None) -> Project:
+def open_project(root: Path, settings: "Settings | None" = None) -> Project:
     """Opens the project in a folder. Makes a new SQLite database; any other schema must be the newest."""
+    from leadnurture.settings import load_settings
     from leadnurture.store import is_migrated, migrate, open_database
 
     settings = settings or load_settings(find_project(root))
@@ -123,6 +124,7 @@ def _is_new(database: "Database") -> bool:
 
 def migrate_project(root: Path) -> bool:
     """Brings the project's database to the newest schema; whether there was anything to do."""
+    from leadnurture.settings import load_settings
     from leadnurture.store import is_migrated, migrate, open_database
 
     database = open_database(load_settings(find_project(root)).database_url)

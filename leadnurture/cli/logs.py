@@ -3,11 +3,12 @@
 import json
 import logging
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
-from leadnurture.settings import Settings
+if TYPE_CHECKING:
+    from leadnurture.settings import Settings
 
 TEXT: Final = "%(asctime)s %(levelname)-7s %(name)s  %(message)s"
 # They talk about keys and addresses, or once a second about nothing.
@@ -42,7 +43,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
-def configure_logs(settings: Settings) -> None:
+def configure_logs(settings: "Settings") -> None:
     """Sends all logs of this process to the standard error, as the settings say."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else logging.Formatter(TEXT))
