@@ -43,7 +43,7 @@ check: setup  ## check style, types, imports, dependencies and the sample compan
 	$(BIN)/leadnurture check
 
 bench: setup  ## print the benchmark table
-	@$(BIN)/leadnurture bench $(ARGS)
+	@$(BIN)/python -m tests.databases $(BIN)/leadnurture bench $(ARGS)
 
 format: setup  ## format the code and repair what ruff can repair
 	$(BIN)/ruff check --fix-only .

@@ -10,6 +10,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -179,3 +180,14 @@ def migrate(url: str) -> None:
 def sqlite_url(path: Path) -> str:
     """The URL of the SQLite database in a file."""
     return f"sqlite:///{path}"
+
+
+def main() -> int:
+    """Runs the command of the command line beside a server, whose address it finds in its environment."""
+    with postgres() as server:
+        environment = {**os.environ, "LEADNURTURE_BENCH_DATABASE_URL": server.url}
+        return subprocess.run(sys.argv[1:], check=False, env=environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

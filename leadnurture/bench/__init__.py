@@ -1,0 +1,137 @@
+"""Measures the engine beside hand-written SQL over the same tables in the same run, and prints the table or JSON.
+
+Every leg runs in a process and on a database of its own. Ratios of one run are the figures: seconds depend on the machine.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+from uuid import uuid4
+
+SIZES: Final = (1_000, 10_000, 100_000)
+REPEATED_UP_TO: Final = 10_000
+REPEATS: Final = 5
+POSTGRESQL: Final = "LEADNURTURE_BENCH_DATABASE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table. `limit_seconds` is what it is compared with: the floor of the same run, or a fixed aim."""
+
+    name: str
+    database: str
+    leads: int
+    seconds: float
+    limit_seconds: float
+    ratio: float
+    statements: int
+    peak_mb: float
+
+
+def run(form: str, sizes: Sequence[int] = SIZES) -> int:
+    """Prints the figures as they come (`text`) or as one JSON list (`json`); the exit code is 0 when all legs ran."""
+    figures = []
+    if form == "text":
+        print(HEAD)
+    for figure in measured(sizes):
+        figures.append(figure)
+        if form == "text":
+            print(_line(figure), flush=True)
+    if form == "json":
+        print(json.dumps([asdict(figure) for figure in figures], indent=1))
+    return 0
+
+
+def measured(sizes: Sequence[int]) -> Iterator[Figure]:
+    """Every figure, as soon as it is known."""
+    for database in _databases():
+        for leads in sizes:
+            yield from _drip(database, leads)
+        yield _due_probe(database)
+    yield from _hooks()
+
+
+def _databases() -> tuple[str, ...]:
+    if os.environ.get(POSTGRESQL):
+        return ("sqlite", "postgresql")
+    print(f"PostgreSQL is skipped: {POSTGRESQL} names no server (make bench starts one).", file=sys.stderr)
+    return ("sqlite",)
+
+
+def _drip(database: str, leads: int) -> Iterator[Figure]:
+    """Engine and floor in turn, so that both meet the same noise; the whole path once."""
+    repeats = REPEATS if leads <= REPEATED_UP_TO else 1
+    runs = [(_leg("floor", database, leads), _leg("engine", database, leads)) for _ in range(repeats)]
+    floor = median(pair[0]["seconds"] for pair in runs)
+    yield _figure("drip-3 engine", database, leads, _middle([pair[1] for pair in runs]), floor)
+    yield _figure("drip-3 whole path", database, leads, _leg("whole", database, leads), floor)
+
+
+def _due_probe(database: str) -> Figure:
+    return _figure("due work, 1,000,000 waiting", database, 1_000_000, _leg("probe", database, 1_000_000), 0.05)
+
+
+def _hooks() -> Iterator[Figure]:
+    """The slowest of 50 posts of 1,000 events, beside the slowest while no wave runs. SQLite only: there it is the question."""
+    alone = _leg("hooks-alone", "sqlite", 1_000)
+    yield _figure("hook of 1,000 events, slowest of 50, during a wave", "sqlite", 100_000, _leg("hooks", "sqlite", 100_000), alone["seconds"])
+
+
+def _middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return sorted(runs, key=lambda run: run["seconds"])[len(runs) // 2]
+
+
+def _figure(name: str, database: str, leads: int, found: dict[str, Any], limit: float) -> Figure:
+    seconds = found["seconds"]
+    return Figure(name, database, leads, round(seconds, 4), round(limit, 4), round(seconds / limit, 2), found["statements"], round(found["peak_mb"], 1))
+
+
+def _leg(leg: str, database: str, leads: int) -> dict[str, Any]:
+    with _fresh(database) as url:
+        command = [sys.executable, "-m", "leadnurture.bench.legs", leg, url, str(leads)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ourselves
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@contextmanager
+def _fresh(database: str) -> Iterator[str]:
+    """The URL of an empty database that is gone afterwards."""
+    if database == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="leadnurture-bench-") as folder:
+            yield f"sqlite:///{Path(folder) / 'bench.db'}"
+        return
+    from sqlalchemy import create_engine, make_url  # noqa: PLC0415 - not needed for SQLite
+
+    server = make_url(os.environ[POSTGRESQL]).set(drivername="postgresql+psycopg")
+    name = f"leadnurture_bench_{uuid4().hex[:8]}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    try:
+        yield server.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+        engine.dispose()
+
+
+HEAD: Final = (
+    f"{'':52s}{'leads':>10s} {'seconds':>9s} {'limit':>9s} {'ratio':>7s} {'leads/s':>9s} {'statements':>11s} {'peak MB':>8s}"
+)
+
+
+def _line(figure: Figure) -> str:
+    rate = f"{figure.leads / figure.seconds:,.0f}" if figure.name.startswith("drip") else ""
+    return (
+        f"{figure.name + ', ' + figure.database:52s}{figure.leads:10,d} {figure.seconds:9.3f} {figure.limit_seconds:9.3f} "
+        f"{figure.ratio:7.2f} {rate:>9s} {figure.statements:11,d} {figure.peak_mb:8.0f}"
+    )

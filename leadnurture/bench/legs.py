@@ -15,6 +15,7 @@ from sqlalchemy import Connection, event
 
 from leadnurture.bench.course import CLICKED_AFTER, SETTLED_AFTER, SILENT_AFTER, STARTS, prepare
 from leadnurture.bench.floor import run_floor
+from leadnurture.bench.waiting import hook_leg, probe_leg
 from leadnurture.engine import (
     NewReaction,
     Settled,
@@ -27,7 +28,7 @@ from leadnurture.engine import (
 )
 from leadnurture.links import Links
 from leadnurture.mail import Accepted, Answer, Mail, deliver
-from leadnurture.store import Database
+from leadnurture.store import Database, open_database
 
 PROGRAM: Final = "drip-3"
 BATCH: Final = 5_000
@@ -155,13 +156,27 @@ def _prove(connection: Connection) -> None:
 
 
 LEGS: Final = {"engine": engine_leg, "floor": run_floor, "whole": whole_leg}
+# What is no program: its seconds are not the leg's own time.
+QUESTIONS: Final = {
+    "probe": lambda database, leads: probe_leg(database, leads),
+    "hooks": lambda database, _: hook_leg(database, beside_wave=True),
+    "hooks-alone": lambda database, _: hook_leg(database, beside_wave=False),
+}
 
 
 def main() -> None:
-    """Runs the leg that the command line names on a database that it fills itself."""
+    """Runs the leg that the command line names on a database that it fills itself; `course` finds it filled."""
     leg, url, leads = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    database = prepare(url, leads)
-    print(json.dumps(measure(LEGS[leg], database)))
+    if leg == "course":
+        engine_leg(open_database(url))
+        return
+    database = prepare(url, 1 if leg == "probe" else leads)
+    if leg in QUESTIONS:
+        seconds = QUESTIONS[leg](database, leads)
+        found = {"seconds": seconds, "statements": 0, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    else:
+        found = measure(LEGS[leg], database)
+    print(json.dumps(found))
     database.dispose()
 
 
