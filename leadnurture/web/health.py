@@ -1,13 +1,18 @@
 """What machines ask about us: are we alive, are we ready, how much is there."""
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from collections.abc import Iterator, Mapping
+from typing import Final
 
-from leadnurture import engine, store
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from leadnurture import engine, reports, store
 from leadnurture.errors import LeadNurtureError, SchemaOutdatedError
 from leadnurture.web.site import Here, Site
 
 router = APIRouter()
+PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
+Sample = tuple[Mapping[str, str], int]
 
 
 @router.get("/healthz")
@@ -32,3 +37,42 @@ def _check(site: Site) -> None:
         raise SchemaOutdatedError
     with database.read() as connection:
         engine.current_definitions(connection)
+
+
+@router.get("/metrics")
+def metrics(site: Here) -> PlainTextResponse:
+    """The numbers of the whole in the text format of Prometheus. Names no person."""
+    with site.project.database.read() as connection:
+        status = reports.status(connection, site.project.clock())
+    lines = [line for name, help_, samples in _families(status) for line in _family(name, help_, samples)]
+    return PlainTextResponse("\n".join(lines) + "\n", media_type=PROMETHEUS)
+
+
+def _families(status: reports.Status) -> Iterator[tuple[str, str, list[Sample]]]:
+    yield "leads", "Leads by track.", _by("track", status.tracks)
+    yield "leads_at_stage", "Leads by stage.", _by("stage", status.stages)
+    yield "looks_due", "Leads that changed and were not looked at since.", [({}, status.looks_due)]
+    yield "enrollments", "Enrollments by status.", _by("status", status.enrollments_by_status)
+    due: list[Sample] = [({"program": row.name}, row.due) for row in status.programs]
+    yield "enrollments_due", "Enrollments that the next wave will judge, by program.", due
+    yield "messages", "Mails by status.", _by("status", status.messages)
+    yield "reactions", "Reactions by kind.", _by("kind", status.reactions)
+    yield "handoffs", "Handoffs by status.", _by("status", status.handoffs)
+    yield "notices", "Notices to our people by status.", _by("status", status.notices)
+    yield "suppressed", "Addresses that are never mailed again.", [({}, status.suppressed)]
+
+
+def _by(label: str, numbers: Mapping[str, int]) -> list[Sample]:
+    return [({label: word}, number) for word, number in numbers.items()]
+
+
+def _family(name: str, help_: str, samples: list[Sample]) -> Iterator[str]:
+    yield f"# HELP leadnurture_{name} {help_}"
+    yield f"# TYPE leadnurture_{name} gauge"
+    for labels, number in samples:
+        told = ",".join(f'{label}="{_escaped(value)}"' for label, value in labels.items())
+        yield f"leadnurture_{name}{{{told}}} {number}" if told else f"leadnurture_{name} {number}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -55,12 +55,14 @@ class Site:
         return HTMLResponse(html, status, {"Content-Security-Policy": policy} if policy else None)
 
     def sorry(self, title: str, sentence: str, *, status: int) -> HTMLResponse:
-        """The page that says what went wrong and what to do; needs no database."""
+        """The page that says what went wrong and what to do; whatever else is broken, it is shown."""
         try:
-            return self.page("sorry.html", {"title": title, "sentence": sentence}, status=status)
-        except LeadNurtureError:
-            values = {"company": None, "brand": NO_COMPANY, "title": title, "sentence": sentence}
-            return HTMLResponse(self._environment.get_template("sorry.html").render(values), status)
+            company = self._company()
+        except Exception:  # noqa: BLE001 - a page about a failure must not fail by it
+            company = None
+        values = {"company": company, "brand": company.name if company else NO_COMPANY}
+        page = self._environment.get_template("sorry.html")
+        return HTMLResponse(page.render({**values, "title": title, "sentence": sentence}), status)
 
     def _company(self) -> Company | None:
         try:

@@ -10,8 +10,12 @@ from fastapi import FastAPI
 class Client:
     """Asks as a program on the same machine would; follows no redirect, lets a bug of the app through."""
 
-    def __init__(self, app: FastAPI, address: str = "127.0.0.1", host: str = "127.0.0.1") -> None:
-        self._transport = httpx.ASGITransport(app, client=(address, 50_000))
+    def __init__(
+        self, app: FastAPI, address: str = "127.0.0.1", host: str = "127.0.0.1", *, shows_bugs: bool = False
+    ) -> None:
+        self._transport = httpx.ASGITransport(
+            app, raise_app_exceptions=not shows_bugs, client=(address, 50_000)
+        )
         self._url = f"http://{host}"
 
     def request(self, method: str, path: str, **what: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
