@@ -31,9 +31,7 @@ from leadnurture.domain.program import Program, Step
 from leadnurture.domain.timing import Hour
 from leadnurture.domain.vocabulary import TRACKS
 
-NO_CONFIG: Final = (
-    "there is no folder config here; go to the project's folder, or make one with `leadnurture init`"
-)
+NO_CONFIG: Final = "there is no folder config here; go to the project's folder, or name it with --project"
 NO_COMPANY: Final = (
     "the file is missing; it says who sends: name, postal address, sender, url, zone, client, people"
 )

@@ -210,7 +210,9 @@ class Content(Shape):
         "Scaling without downtime",
         {"en": "Scaling without downtime"},
     )
-    topics: list[Topic] | None = _may("What it is about; a reaction makes these his interests.", ["scaling"])
+    topics: Topic | list[Topic] | None = _may(
+        "What it is about; a reaction makes these his interests.", ["scaling"]
+    )
     sessions: dict[str, str] | None = _may(
         "The dates of a webinar or an event, in the company's zone, or the word cancelled.",
         {"december": "2026-12-08 15:00", "january": "cancelled"},
@@ -272,12 +274,11 @@ class Company(Shape):
     holidays: str | None = _may(
         "Country, and behind a hyphen its state: no mail on a holiday.", "DE-HE", "AT"
     )
-    locales: list[str] | None = _may(
+    locales: str | list[str] | None = _may(
         "The languages of the templates, the first is the default. More than one is not available yet.",
         ["en"],
-        min_length=1,
     )
-    topics: list[str] | None = _may("What content can be about.", ["scaling", "migration"])
+    topics: str | list[str] | None = _may("What content can be about.", ["scaling", "migration"])
     client: Condition = _must(
         "Who is a client, and so on the other track.", "account.deal_won and not account.churned"
     )
@@ -321,7 +322,9 @@ class StageShape(Shape):
         "Who enters it. For engaged and qualified; people decide about the others.",
         "fit >= 40 and engagement >= 30",
     )
-    needs: list[FactName] | None = _may("Facts that must be known before.", ["account.name", "role"])
+    needs: FactName | list[FactName] | None = _may(
+        "Facts that must be known before.", ["account.name", "role"]
+    )
     owner: PersonName | None = _may("Who answers for leads of this stage.", "sales")
     within: Duration | None = _may("How soon he must act.", "4 business hours")
     remind: Duration | None = _may("When he is reminded.", "2 business hours")

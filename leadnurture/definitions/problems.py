@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final
 
 MOST_LISTED: Final = 8
@@ -96,8 +97,16 @@ def unknown(what: str, name: str, known: Iterable[str], remedy: str = "") -> str
 
 def meant(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant, or None."""
-    choices = sorted(set(known))
-    alike = get_close_matches(name, choices, n=1) or get_close_matches(name.lower(), choices, n=1)
+    return _alike(name, tuple(sorted(set(known))))
+
+
+@lru_cache
+def _alike(name: str, known: tuple[str, ...]) -> str | None:
+    if name in known:
+        return name
+    alike = get_close_matches(name, known, n=1)
+    if not alike and name != name.lower():
+        alike = get_close_matches(name.lower(), known, n=1)
     return alike[0] if alike else None
 
 
