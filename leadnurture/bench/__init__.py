@@ -24,7 +24,9 @@ POSTGRESQL: Final = "LEADNURTURE_BENCH_DATABASE_URL"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. `limit_seconds` is what it is compared with: the floor of the same run, or a fixed aim."""
+    """One line of the table. `limit_seconds` is what it is compared with: the floor of the same run, or a
+    fixed aim.
+    """
 
     name: str
     database: str
@@ -37,7 +39,9 @@ class Figure:
 
 
 def run(form: str, sizes: Sequence[int] = SIZES) -> int:
-    """Prints the figures as they come (`text`) or as one JSON list (`json`); the exit code is 0 when all legs ran."""
+    """Prints the figures as they come (`text`) or as one JSON list (`json`); the exit code is 0 when all legs
+    ran.
+    """
     figures = []
     if form == "text":
         print(HEAD)
@@ -76,13 +80,23 @@ def _drip(database: str, leads: int) -> Iterator[Figure]:
 
 
 def _due_probe(database: str) -> Figure:
-    return _figure("due work, 1,000,000 waiting", database, 1_000_000, _leg("probe", database, 1_000_000), 0.05)
+    return _figure(
+        "due work, 1,000,000 waiting", database, 1_000_000, _leg("probe", database, 1_000_000), 0.05
+    )
 
 
 def _hooks() -> Iterator[Figure]:
-    """The slowest of 50 posts of 1,000 events, beside the slowest while no wave runs. SQLite only: there it is the question."""
+    """The slowest of 50 posts of 1,000 events, beside the slowest while no wave runs. SQLite only: there it
+    is the question.
+    """
     alone = _leg("hooks-alone", "sqlite", 1_000)
-    yield _figure("hook of 1,000 events, slowest of 50, during a wave", "sqlite", 100_000, _leg("hooks", "sqlite", 100_000), alone["seconds"])
+    yield _figure(
+        "hook of 1,000 events, slowest of 50, during a wave",
+        "sqlite",
+        100_000,
+        _leg("hooks", "sqlite", 100_000),
+        alone["seconds"],
+    )
 
 
 def _middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -91,13 +105,22 @@ def _middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _figure(name: str, database: str, leads: int, found: dict[str, Any], limit: float) -> Figure:
     seconds = found["seconds"]
-    return Figure(name, database, leads, round(seconds, 4), round(limit, 4), round(seconds / limit, 2), found["statements"], round(found["peak_mb"], 1))
+    return Figure(
+        name,
+        database,
+        leads,
+        round(seconds, 4),
+        round(limit, 4),
+        round(seconds / limit, 2),
+        found["statements"],
+        round(found["peak_mb"], 1),
+    )
 
 
 def _leg(leg: str, database: str, leads: int) -> dict[str, Any]:
     with _fresh(database) as url:
         command = [sys.executable, "-m", "leadnurture.bench.legs", leg, url, str(leads)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ourselves
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -124,9 +147,7 @@ def _fresh(database: str) -> Iterator[str]:
         engine.dispose()
 
 
-HEAD: Final = (
-    f"{'':52s}{'leads':>10s} {'seconds':>9s} {'limit':>9s} {'ratio':>7s} {'leads/s':>9s} {'statements':>11s} {'peak MB':>8s}"
-)
+HEAD: Final = f"{'':52s}{'leads':>10s} {'seconds':>9s} {'limit':>9s} {'ratio':>7s} {'leads/s':>9s} {'statements':>11s} {'peak MB':>8s}"
 
 
 def _line(figure: Figure) -> str:

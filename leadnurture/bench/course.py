@@ -1,4 +1,6 @@
-"""The workload *drip-3* as every leg runs it: N leads get a mail, 30 % click and get a second, the rest fall silent and get a third."""
+"""The workload *drip-3* as every leg runs it: N leads get a mail, 30 % click and get a second, the rest fall
+silent and get a third.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -17,7 +17,9 @@ WAIT: Final = timedelta(days=3)
 
 
 def run_floor(database: Database) -> None:
-    """Takes every lead of the database through drip-3: enrolled, mailed, clicked or silent, mailed again, done."""
+    """Takes every lead of the database through drip-3: enrolled, mailed, clicked or silent, mailed again,
+    done.
+    """
     clicked, settled, silent = STARTS + CLICKED_AFTER, STARTS + SETTLED_AFTER, STARTS + SILENT_AFTER
     with database.read() as connection:
         version = connection.exec_driver_sql("SELECT id FROM program_version").scalar_one()

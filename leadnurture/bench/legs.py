@@ -3,6 +3,7 @@
 A process a leg, since peak memory belongs to a process and never goes down.
 """
 
+import functools
 import json
 import resource
 import sys
@@ -85,7 +86,7 @@ def _mark_sent(database: Database, now: datetime) -> None:
         with database.read() as connection:
             ids = (
                 connection.exec_driver_sql(
-                    f"SELECT id FROM message WHERE status = 'planned' AND id > {last} ORDER BY id LIMIT {BATCH}"  # noqa: S608 - numbers
+                    f"SELECT id FROM message WHERE status = 'planned' AND id > {last} ORDER BY id LIMIT {BATCH}"
                 )
                 .scalars()
                 .all()
@@ -94,7 +95,7 @@ def _mark_sent(database: Database, now: datetime) -> None:
             return
         last = ids[-1]
         outcomes = [Settled(message_id, "sent") for message_id in ids]
-        database.run(lambda connection, told=outcomes: settle_messages(connection, told, now))
+        database.run(functools.partial(settle_messages, outcomes=outcomes, now=now))
 
 
 def _click(database: Database, now: datetime) -> None:
@@ -104,7 +105,7 @@ def _click(database: Database, now: datetime) -> None:
         with database.read() as connection:
             ids = (
                 connection.exec_driver_sql(
-                    f"SELECT id FROM message WHERE step = 'first' AND lead_id % 10 < 3 AND id > {last} ORDER BY id LIMIT {BATCH}".replace(  # noqa: S608 - numbers
+                    f"SELECT id FROM message WHERE step = 'first' AND lead_id % 10 < 3 AND id > {last} ORDER BY id LIMIT {BATCH}".replace(
                         "%", "%%" if connection.dialect.name == "postgresql" else "%"
                     )
                 )
@@ -142,9 +143,11 @@ def measure(leg: Callable[[Database], None], database: Database) -> dict[str, An
 
 
 def _prove(connection: Connection) -> None:
-    """Everybody is through, got two mails, and three of ten have points: a leg that did less is no measurement."""
+    """Everybody is through, got two mails, and three of ten have points: a leg that did less is no
+    measurement.
+    """
     leads, mails, done, moves, points = (
-        connection.exec_driver_sql(f"SELECT count(*) FROM {rows}").scalar_one()  # noqa: S608 - the five below
+        connection.exec_driver_sql(f"SELECT count(*) FROM {rows}").scalar_one()
         for rows in (
             "lead", "message WHERE status IN ('sent', 'delivered')", "enrollment WHERE status = 'completed'", "transition", "point WHERE points = 20",
         )
@@ -157,8 +160,8 @@ def _prove(connection: Connection) -> None:
 
 LEGS: Final = {"engine": engine_leg, "floor": run_floor, "whole": whole_leg}
 # What is no program: its seconds are not the leg's own time.
-QUESTIONS: Final = {
-    "probe": lambda database, leads: probe_leg(database, leads),
+QUESTIONS: Final[dict[str, Callable[[Database, int], float]]] = {
+    "probe": probe_leg,
     "hooks": lambda database, _: hook_leg(database, beside_wave=True),
     "hooks-alone": lambda database, _: hook_leg(database, beside_wave=False),
 }
@@ -173,7 +176,11 @@ def main() -> None:
     database = prepare(url, 1 if leg == "probe" else leads)
     if leg in QUESTIONS:
         seconds = QUESTIONS[leg](database, leads)
-        found = {"seconds": seconds, "statements": 0, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        found = {
+            "seconds": seconds,
+            "statements": 0,
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
     else:
         found = measure(LEGS[leg], database)
     print(json.dumps(found))

@@ -1,4 +1,6 @@
-"""Two questions that are no program: what finding due work costs beside a million who wait, and whether hooks wait for waves."""
+"""Two questions that are no program: what finding due work costs beside a million who wait, and whether hooks
+wait for waves.
+"""
 
 import base64
 import json
@@ -25,7 +27,9 @@ EVENTS: Final = 1_000
 
 
 def probe_leg(database: Database, leads: int) -> float:
-    """The slowest look for due work beside so many waiting enrollments, in seconds; the clock does it every second."""
+    """The slowest look for due work beside so many waiting enrollments, in seconds; the clock does it every
+    second.
+    """
     _fill_waiting(database, leads)
     slowest = 0.0
     for _ in range(PROBES):
@@ -52,11 +56,11 @@ def _fill_waiting(database: Database, leads: int) -> None:
             f"""INSERT INTO lead (id, email, email_key, first_name, last_name, track, stage, stage_since, country, language, role, source, zone,
                                   zone_given, luck, fit, engagement, score, created_at)
                 SELECT i, 'w' || i || '@example.com', 'w' || i || '@example.com', '', '', 'prospects', 'new', {soon}, '', '', '', '',
-                       'Europe/Berlin', '', 1, 0, 0, 0, {soon} FROM ({numbers}) AS numbers""",  # noqa: S608 - numbers
+                       'Europe/Berlin', '', 1, 0, 0, 0, {soon} FROM ({numbers}) AS numbers""",
             f"""INSERT INTO enrollment (lead_id, program, version_id, status, step, visit, arrived_at, seen_reaction_id, acted, deadline_at,
                                         due_at, wave, started_at)
                 SELECT id, 'drip-3', (SELECT max(id) FROM program_version), 'active', CASE id % 3 WHEN 0 THEN 'first' WHEN 1 THEN 'liked'
-                       ELSE 'silent' END, 1, {soon}, 0, TRUE, {soon} + id, {soon} + id, 0, {soon} FROM lead WHERE id > 1""",  # noqa: S608 - as above
+                       ELSE 'silent' END, 1, {soon}, 0, TRUE, {soon} + id, {soon} + id, 0, {soon} FROM lead WHERE id > 1""",
             "UPDATE lead SET look_at = NULL",
         ):
             connection.exec_driver_sql(statement.replace("%", "%%") if not database.is_sqlite else statement)
@@ -72,7 +76,9 @@ def hook_leg(database: Database, *, beside_wave: bool) -> float:
     Beside it another process takes everybody through the program, as the worker does beside the web server.
     """
     url = database.url.render_as_string(hide_password=False)
-    worker = subprocess.Popen([sys.executable, "-m", "leadnurture.bench.legs", "course", url, "0"], stdout=subprocess.DEVNULL)  # noqa: S603 - ourselves
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "leadnurture.bench.legs", "course", url, "0"], stdout=subprocess.DEVNULL
+    )
     if not beside_wave:
         worker.wait()
     ids = _first_messages(database)
@@ -81,7 +87,9 @@ def hook_leg(database: Database, *, beside_wave: bool) -> float:
     for post in range(POSTS):
         body, headers = _signed(key, post, ids)
         began = time.perf_counter()
-        receive_sendgrid_events(database, body, headers, _public(key), STARTS + CLICKED_AFTER, machine_now=datetime.now(UTC))
+        receive_sendgrid_events(
+            database, body, headers, _public(key), STARTS + CLICKED_AFTER, machine_now=datetime.now(UTC)
+        )
         slowest = max(slowest, time.perf_counter() - began)
         time.sleep(0.02)
     if beside_wave:
@@ -95,7 +103,11 @@ def _first_messages(database: Database) -> list[int]:
     """The ids of the first thousand mails, as soon as the wave has planned them."""
     while True:
         with database.read() as connection:
-            ids = connection.exec_driver_sql(f"SELECT id FROM message ORDER BY id LIMIT {EVENTS}").scalars().all()  # noqa: S608 - a number
+            ids = (
+                connection.exec_driver_sql(f"SELECT id FROM message ORDER BY id LIMIT {EVENTS}")
+                .scalars()
+                .all()
+            )
         if len(ids) == EVENTS:
             return list(ids)
         time.sleep(0.05)
@@ -114,9 +126,14 @@ def _signed(key: ec.EllipticCurvePrivateKey, post: int, ids: Sequence[int]) -> t
     body = json.dumps(events).encode()
     stamp = str(int(datetime.now(UTC).timestamp()))
     signature = base64.b64encode(key.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))).decode()
-    return body, {"X-Twilio-Email-Event-Webhook-Signature": signature, "X-Twilio-Email-Event-Webhook-Timestamp": stamp}
+    return body, {
+        "X-Twilio-Email-Event-Webhook-Signature": signature,
+        "X-Twilio-Email-Event-Webhook-Timestamp": stamp,
+    }
 
 
 def _public(key: ec.EllipticCurvePrivateKey) -> str:
-    form = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    form = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     return base64.b64encode(form).decode()

@@ -1,4 +1,6 @@
-"""The agreement of a track: what marketing and sales decided together about fit, threshold, stages, owners and time."""
+"""The agreement of a track: what marketing and sales decided together about fit, threshold, stages, owners
+and time.
+"""
 
 from dataclasses import dataclass
 from datetime import date
@@ -53,7 +55,9 @@ class StageRule:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of `routing`: people in turn, a name as often as its weight; `account.owner` or `account manager` stand for him."""
+    """One line of `routing`: people in turn, a name as often as its weight; `account.owner` or `account
+    manager` stand for him.
+    """
 
     to: tuple[str, ...]
     when: Condition | None = None

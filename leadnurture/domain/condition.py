@@ -1,4 +1,5 @@
-"""A condition as a typed tree. `definitions` parses it from one line, `engine` compiles it to SQL; nothing else reads it.
+"""A condition as a typed tree. `definitions` parses it from one line, `engine` compiles it to SQL; nothing
+else reads it.
 
 Every comparison with a missing fact is false, never unknown: the tree has two truth values.
 """
@@ -41,7 +42,9 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class DaysUntil:
-    """Local days from today to a date fact; negative when it has passed, false in every comparison when it is missing."""
+    """Local days from today to a date fact; negative when it has passed, false in every comparison when it is
+    missing.
+    """
 
     fact: str
     type: Literal["days_until"] = "days_until"
@@ -157,7 +160,9 @@ def leaves(node: Node) -> tuple[Node, ...]:
 
 
 def depends_on_dates(condition: Condition | None) -> bool:
-    """Whether the mere passing of a day can change it: such a condition wakes its leads at their next midnight."""
+    """Whether the mere passing of a day can change it: such a condition wakes its leads at their next
+    midnight.
+    """
     if condition is None:
         return False
     return any(

@@ -31,7 +31,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One way out: the first arm whose condition is true is taken; an arm without a condition is always true."""
+    """One way out: the first arm whose condition is true is taken; one without a condition is always true."""
 
     text: str
     """The key or the `if` as written; empty when unconditional."""
@@ -115,7 +115,9 @@ class Program:
         return Go(end=True)
 
     def ways(self, step: Step) -> Iterator[tuple[str, Go]]:
-        """Every way out of a step as (label, target), without the program's own `on`; the chart and the flow draw these."""
+        """Every way out of a step as (label, target), without the program's own `on`; the chart and the flow
+        draw these.
+        """
         for arm in step.on:
             yield arm.text, arm.go
         for name, weight in step.split:

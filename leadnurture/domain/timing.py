@@ -1,4 +1,4 @@
-"""Durations, hours and anchors as a program writes them. Values only: the calendar turns them into instants."""
+"""Durations, hours and anchors as a program writes them. The calendar turns them into instants."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -10,7 +10,9 @@ MICROSECONDS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """`5 business days`. Minutes and hours are absolute; days, weeks and business days are dates (local midnights)."""
+    """`5 business days`. Minutes and hours are absolute; days, weeks and business days are dates (local
+    midnights).
+    """
 
     amount: int
     unit: Unit
@@ -31,7 +33,9 @@ class Duration:
 
     @property
     def microseconds(self) -> int:
-        """Length of an absolute duration, or of days of 24 hours, for spans that no calendar rules (`live: 90 days`)."""
+        """Length of an absolute duration, or of days of 24 hours, for spans that no calendar rules (`live: 90
+        days`).
+        """
         return self.amount * SECONDS[self.unit] * MICROSECONDS
 
 
@@ -96,7 +100,9 @@ After = Wait | Anchored
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What becomes of a mail that missed its window: skip it, send it within a time, or wait for the next window."""
+    """What becomes of a mail that missed its window: skip it, send it within a time, or wait for the next
+    window.
+    """
 
     rule: Literal["skip", "within", "next window"]
     within: Duration | None = None

@@ -29,7 +29,8 @@ ORDERED_STAGES: Final[tuple[Stage, ...]] = STAGES[:-1]
 EnrollmentStatus = Literal["active", "paused", "completed", "reached", "exited", "undeliverable", "moved"]
 HandoffStatus = Literal["open", "accepted", "returned", "withdrawn"]
 MessageStatus = Literal[
-    "planned", "sending", "unknown", "sent", "deferred", "delivered", "bounced", "complained", "failed", "cancelled",
+    "planned", "sending", "unknown", "sent", "deferred", "delivered", "bounced", "complained",
+    "failed", "cancelled",
 ]  # fmt: skip
 MESSAGE_STATUSES: Final[tuple[MessageStatus, ...]] = get_args(MessageStatus)
 # Status only moves to the right; failed and cancelled end it.

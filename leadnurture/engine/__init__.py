@@ -1,4 +1,7 @@
-"""Moves sets of leads: records what they do, looks at who changed, runs waves, settles mails. Hides every rule and all SQL of it."""
+"""Moves sets of leads: records what they do, looks at who changed, runs waves, settles mails.
+
+Hides every rule and all SQL of it.
+"""
 
 from leadnurture.domain.content import CompiledTemplate
 from leadnurture.engine.apply import Applied, apply_definitions

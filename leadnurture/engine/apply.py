@@ -43,7 +43,10 @@ class Applied:
 def apply_definitions(
     database: Database, definitions: Definitions, templates: Sequence[CompiledTemplate], now: datetime
 ) -> Applied:
-    """Stores them. Safe to repeat: the same files change nothing. Raises ProjectProblemsError when a removed step holds leads."""
+    """Stores them. Safe to repeat: the same files change nothing.
+
+    Raises ProjectProblemsError when a removed step holds leads.
+    """
 
     def write(connection: Connection) -> Applied:
         body = dump_definitions(definitions)
@@ -227,7 +230,10 @@ def _new_version(
 def _take_along(
     connection: Connection, program: Program, before: Program, version: int, now: datetime
 ) -> int:
-    """Moves enrollments by the names of their steps; `moved:` says where those of a removed step go. Nobody repeats a step."""
+    """Moves enrollments by the names of their steps; `moved:` says where those of a removed step go.
+
+    Nobody repeats a step.
+    """
     renamed = dict(program.moved)
     names = {step.name for step in program.steps}
     held = connection.execute(

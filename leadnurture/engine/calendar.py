@@ -5,10 +5,11 @@ which callers read as "sleep until the end of the table and ask again", and a da
 """
 
 import functools
+import logging
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import (
     BigInteger,
@@ -22,9 +23,11 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
     type_coerce,
 )
+from sqlmodel import col
 
 from leadnurture.domain.company import Company, WorkingHours
 from leadnurture.domain.timing import MICROSECONDS, Duration
@@ -39,13 +42,17 @@ DAYS_AHEAD: Final = 430
 REFILL_BELOW: Final = 400
 MINUTE: Final = 60 * MICROSECONDS
 LONG_PAST: Final = 0
+DAY_MINUTES: Final = 1440
+log: Final = logging.getLogger(__name__)
 
 Expression = ColumnElement[Any]
 days = CalendarDay.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
 
 
 def local_day(zone: Expression, instant: Expression) -> Expression:
-    """The day number of an instant in a zone; NULL beyond the table, before it the day of UTC, since it is long past."""
+    """The day number of an instant in a zone; NULL beyond the table, before it the day of UTC, since it is
+    long past.
+    """
     d, first = _days(), _days()
     found = one(
         d.c.day,
@@ -79,17 +86,22 @@ def business_day(zone: Expression, day: Expression, count: int) -> Expression:
     found = one(func.min(d.c.day), d.c.zone == zone, d.c.business_number == wanted, of=[d])
     # Nobody counts the holidays of long ago: it is past in any case.
     before = one(func.min(first.c.day), first.c.zone == zone, of=[first])
-    return func.coalesce(found, case((day + count * 7 // 5 < before, day + count * 7 // 5)))
+    roughly = day + count * 7 // 5
+    return func.coalesce(found, case((or_(day < before, roughly < before), roughly)))
 
 
 def minute_of(zone: Expression, day: Expression, minute: int) -> Expression:
-    """The instant of a local minute of a day. An hour that the clock skips is the hour after it; of a double one, the first."""
+    """The instant of a local minute of a day. An hour that the clock skips is the hour after it; of a double
+    one, the first.
+    """
     d = _days()
     return _instant(one(_minute_in(d, minute), d.c.zone == zone, d.c.day == day, of=[d]))
 
 
 def next_hour(zone: Expression, instant: Expression, weekday: int | None, minute: int) -> Expression:
-    """The next local `weekday minute` at or after an instant, today included; a `weekday` of None is every day."""
+    """The next local `weekday minute` at or after an instant, today included; a `weekday` of None is every
+    day.
+    """
     today = local_day(zone, instant)
     ahead: Expression = literal_column("0") if weekday is None else ((weekday - today - 3) % 7 + 7) % 7
     first = minute_of(zone, today + ahead, minute)
@@ -98,7 +110,9 @@ def next_hour(zone: Expression, instant: Expression, weekday: int | None, minute
 
 
 def working_day_from(zone: Expression, instant: Expression, minute: int) -> Expression:
-    """The same local minute on the day of an instant if that is a working day, also after its hours, else on the next one."""
+    """The same local minute on the day of an instant if that is a working day, also after its hours, else on
+    the next one.
+    """
     d = _days()
     working = (d.c.zone == zone, d.c.day >= local_day(zone, instant), d.c.opens_at.is_not(None))
     return _instant(one(_minute_in(d, minute), *working, of=[d], order=[d.c.day]))
@@ -143,7 +157,9 @@ def same_hour_next_working_day(zone: Expression, instant: Expression) -> Express
 
 
 def later_by(zone: Expression, instant: Expression, duration: Duration) -> Expression:
-    """An instant plus a duration: hours are absolute, days and business days end at the local midnight of the day counted."""
+    """An instant plus a duration: hours are absolute, days and business days end at the local midnight of the
+    day counted.
+    """
     if duration.is_absolute:
         return _instant(_micros(instant) + duration.microseconds)
     return from_day(zone, local_day(zone, instant), duration, 1)
@@ -158,7 +174,7 @@ def from_day(zone: Expression, day: Expression, duration: Duration, sign: int) -
 
 def _days() -> FromClause:
     """The table under a name of its own, so that look-ups nest."""
-    return days.alias()
+    return days.alias()  # type: ignore[no-any-return] # SQLModel types tables as Any
 
 
 def _minute_in(day: FromClause, minute: int) -> Expression:
@@ -178,18 +194,22 @@ def _instant(expression: Expression) -> Expression:
     return type_coerce(expression, Instant())
 
 
-# --- filling ---------------------------------------------------------------------------------------------------------
+# --- filling -----------------------------------------------------------------------------------------------
 
 
 def fill_calendar(connection: Connection, company: Company, now: datetime, *, anew: bool = False) -> None:
-    """Writes the days of every zone that is in use, where they do not reach far enough ahead, or all of them `anew`."""
+    """Writes the days of every zone that is in use, where they do not reach far enough ahead, or all of them
+    `anew`.
+    """
     if anew:
         connection.execute(delete(days))
     reach = {
-        zone: last
-        for zone, last in connection.execute(select(days.c.zone, func.max(days.c.day)).group_by(days.c.zone))
+        row.zone: row.last
+        for row in connection.execute(
+            select(days.c.zone, func.max(days.c.day).label("last")).group_by(days.c.zone)
+        )
     }
-    used = set(connection.execute(select(Lead.zone).distinct()).scalars()) | {company.zone}
+    used = set(connection.execute(select(col(Lead.zone)).distinct()).scalars()) | {company.zone}
     today = now.date()
     wanted = day_number(today) + REFILL_BELOW
     rows = [
@@ -198,8 +218,7 @@ def fill_calendar(connection: Connection, company: Company, now: datetime, *, an
         if reach.get(zone, 0) < wanted
         for row in local_days(
             zone,
-            company.hours,
-            company.holidays,
+            company,
             day_of(reach[zone] + 1) if zone in reach else today - timedelta(DAYS_BACK),
             today + timedelta(DAYS_AHEAD),
         )
@@ -216,14 +235,28 @@ def fill_calendar(connection: Connection, company: Company, now: datetime, *, an
 def calendar_end(connection: Connection) -> datetime:
     """Until when every zone in use has its days."""
     ends = select(func.max(days.c.ends_at).label("ends_at")).group_by(days.c.zone).subquery()
-    return connection.execute(select(func.min(ends.c.ends_at))).scalar_one()
+    end: datetime = connection.execute(select(func.min(ends.c.ends_at))).scalar_one()
+    return end
 
 
-def local_days(
-    zone: str, hours: WorkingHours, holidays: str | None, first: date, last: date
-) -> list[dict[str, object]]:
+def local_days(zone: str, company: Company, first: date, last: date) -> Iterator[dict[str, object]]:
     """The rows of `calendar_day` for one zone, from one date to another, both included."""
-    return list(_local_days(zone, hours, holidays, first, last))
+    known = _known_zone(zone, company.zone)
+    for row in _local_days(known, company.hours, company.holidays, first, last):
+        yield {"zone": zone, **row}
+
+
+def _known_zone(zone: str, companys: str) -> ZoneInfo:
+    """A lead whose zone this machine does not know (any more) is not forgotten: the company's clock serves
+    for him.
+    """
+    try:
+        return ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        log.warning(
+            "The zone %r is not known here, so %s serves for it; update the package tzdata.", zone, companys
+        )
+        return ZoneInfo(companys)
 
 
 @functools.lru_cache(maxsize=64)
@@ -238,9 +271,8 @@ def free_days(holidays: str | None, year: int) -> frozenset[date]:
 
 
 def _local_days(
-    zone: str, hours: WorkingHours, holidays: str | None, first: date, last: date
+    info: ZoneInfo, hours: WorkingHours, holidays: str | None, first: date, last: date
 ) -> Iterator[dict[str, object]]:
-    info = ZoneInfo(zone)
     number = _business_days_until(hours, holidays, first)
     day = first
     while day <= last:
@@ -249,7 +281,6 @@ def _local_days(
         number += works
         shift_from, shift = _shift(day, info)
         yield {
-            "zone": zone,
             "day": day_number(day),
             "begins_at": begins,
             "ends_at": ends,
@@ -264,7 +295,9 @@ def _local_days(
 
 
 def _business_days_until(hours: WorkingHours, holidays: str | None, first: date) -> int:
-    """A count that depends on the date alone, so that days written on different days carry on from each other."""
+    """A count that depends on the date alone, so that days written on different days carry on from each
+    other.
+    """
     start = date(2020, 1, 1)
     free = {day for year in range(start.year, first.year + 1) for day in free_days(holidays, year)}
     between = (start + timedelta(count) for count in range((first - start).days))
@@ -276,7 +309,7 @@ def _minute(day: date, minute: int, zone: ZoneInfo) -> int:
         to_micros(
             datetime.combine(day, time(), zone).replace(hour=minute // 60, minute=minute % 60).astimezone(UTC)
         )
-        if minute < 1440
+        if minute < DAY_MINUTES
         else _midnight(day + timedelta(1), zone)
     )
 
@@ -286,7 +319,9 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
 
 
 def _shift(day: date, zone: ZoneInfo) -> tuple[int, int]:
-    """The minute from which the clock is moved on that day, and by how many microseconds; (0, 0) on other days."""
+    """The minute from which the clock is moved on that day, and by how many microseconds; (0, 0) on other
+    days.
+    """
     before = datetime.combine(day, time(), zone).utcoffset()
     after = datetime.combine(day, time(23, 59), zone).utcoffset()
     if before is None or after is None or before == after:

@@ -100,7 +100,9 @@ def compile_condition(condition: Condition, scope: Scope) -> Truth:
 
 
 def fired_by(condition: Condition, scope: Scope) -> Expression | None:
-    """The newest reaction that makes the condition true, where the condition is a single moment; for history and once-only."""
+    """The newest reaction that makes the condition true, where the condition is a single moment; for history
+    and once-only.
+    """
     node = condition.node
     if isinstance(node, Reacted) and node.kind not in STANDING_KINDS:
         reaction = Reaction.__table__.alias()  # type: ignore[attr-defined] # SQLModel's tables have it
@@ -141,7 +143,7 @@ def fact_value(name: str, kind: str, lead: FromClause) -> Expression:
         if name.startswith("account.")
         else (LeadFact, "lead_id", lead.c.id)
     )
-    fact = table.__table__.alias()  # type: ignore[attr-defined] # as above
+    fact = table.__table__.alias()  # type: ignore[union-attr] # as above
     column = fact.c.text if kind == "text" else fact.c.number
     return one(column, fact.c[key] == owner, fact.c.name == name.removeprefix("account."), of=[fact])
 
@@ -314,7 +316,10 @@ def _happened(node: Reacted, scope: Scope) -> Truth:
 
 
 def _moment(node: Reacted, scope: Scope, reaction: FromClause) -> list[Truth]:
-    """What a reaction must be to make a moment true. Since he came to the step, unless `within` reaches back over everything."""
+    """What a reaction must be to make a moment true.
+
+    Since he came to the step, unless `within` reaches back over everything.
+    """
     wanted: list[Truth] = [
         reaction.c.lead_id == scope.lead.c.id,
         reaction.c.kind == node.kind,

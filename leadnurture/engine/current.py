@@ -30,7 +30,10 @@ _loaded: dict[tuple[str, int], Definitions] = {}
 
 
 def first_step(connection: Connection, program: str) -> tuple[int, str]:
-    """The current version of a program and the name of its first step. Raises NotFoundError for an unknown program."""
+    """The current version of a program and the name of its first step.
+
+    Raises NotFoundError for an unknown program.
+    """
     row = connection.execute(
         text("""
             SELECT v.id, s.name FROM program_version v JOIN program_step s ON s.version_id = v.id

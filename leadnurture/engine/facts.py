@@ -23,7 +23,7 @@ def set_on_rows(
         if setting.name == "tag":
             run(
                 connection,
-                f"INSERT INTO lead_tag (lead_id, tag) SELECT DISTINCT lead_id, :tag FROM work_step WHERE {rows} ON CONFLICT DO NOTHING",  # noqa: S608 - a condition of our own
+                f"INSERT INTO lead_tag (lead_id, tag) SELECT DISTINCT lead_id, :tag FROM work_step WHERE {rows} ON CONFLICT DO NOTHING",
                 tag=str(setting.value),
             )
         else:
@@ -32,7 +32,7 @@ def set_on_rows(
         connection,
         f"""
         UPDATE lead SET look_at = :now
-         WHERE id IN (SELECT lead_id FROM work_step WHERE {rows}) AND (look_at IS NULL OR look_at > :now)""",  # noqa: S608 - as above
+         WHERE id IN (SELECT lead_id FROM work_step WHERE {rows}) AND (look_at IS NULL OR look_at > :now)""",
         now=now,
     )
 
@@ -50,7 +50,7 @@ def _set_fact(connection: Connection, name: str, value: tuple[str | None, float 
         SELECT DISTINCT {owner}, CAST(:name AS VARCHAR), CAST(:text AS VARCHAR), CAST(:number AS DOUBLE PRECISION)
           FROM work_step w JOIN lead l ON l.id = w.lead_id
          WHERE {rows} AND {owner} IS NOT NULL
-            ON CONFLICT ({key}, name) DO UPDATE SET text = excluded.text, number = excluded.number""",  # noqa: S608 - names of our own tables
+            ON CONFLICT ({key}, name) DO UPDATE SET text = excluded.text, number = excluded.number""",
         name=name.removeprefix("account."),
         text=value[0],
         number=value[1],

@@ -57,14 +57,14 @@ def open_handoffs(connection: Connection, agreement: Agreement, now: datetime) -
         INSERT INTO stage_change (lead_id, track, from_stage, to_stage, at, rule, agreement)
         SELECT l.id, l.track, l.stage, 'handed_off', :now, h.reason, h.agreement
           FROM lead l JOIN handoff h ON h.lead_id = l.id AND h.status = 'open'
-         WHERE l.stage <> 'handed_off' AND l.id IN ({fresh})""",  # noqa: S608 - a sub-select of our own
+         WHERE l.stage <> 'handed_off' AND l.id IN ({fresh})""",
         now=now,
     )
     pause_enrollments(connection, fresh, now, "handoff", "handed off to sales")
     run(
         connection,
         f"""
-        UPDATE lead SET stage = 'handed_off', stage_since = :now, look_at = :now WHERE id IN ({fresh})""",  # noqa: S608 - as above
+        UPDATE lead SET stage = 'handed_off', stage_since = :now, look_at = :now WHERE id IN ({fresh})""",
         now=now,
     )
     return opened

@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 from sqlalchemy import Connection, select
 
 from leadnurture.domain.condition import Condition, Value
+from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.engine.calendar import fill_calendar
 from leadnurture.engine.conditions import Scope, compile_condition
 from leadnurture.engine.current import current_definitions
@@ -89,11 +90,13 @@ class Imported:
 
 
 def import_leads(database: Database, leads: Sequence[LeadInput], now: datetime, source: str) -> Imported:
-    """Creates and updates leads and their accounts, by address without regard to case. Safe to repeat: the same leads once."""
+    """Creates and updates leads and their accounts, by address without regard to case. Safe to repeat: the
+    same leads once.
+    """
     total = Imported()
     for start in range(0, len(leads), BATCH):
         batch = leads[start : start + BATCH]
-        done = database.run(lambda connection, batch=batch: _import(connection, batch, now, source))
+        done = database.run(functools.partial(_import, leads=batch, now=now, source=source))
         total = Imported(
             total.created + done.created,
             total.updated + done.updated,
@@ -310,7 +313,7 @@ def _update_leads(connection: Connection) -> None:
         f"""
         UPDATE work_import SET is_changed = TRUE
          WHERE is_changed = FALSE AND EXISTS (SELECT 1 FROM lead l, work_import w
-                WHERE l.id = work_import.lead_id AND w.email_key = work_import.email_key AND ({told}))""",  # noqa: S608 - our own column names
+                WHERE l.id = work_import.lead_id AND w.email_key = work_import.email_key AND ({told}))""",
     )
     takes = ", ".join(
         f"{name} = CASE WHEN w.{name} <> '' THEN w.{name} ELSE lead.{name} END" for name in columns
@@ -321,7 +324,7 @@ def _update_leads(connection: Connection) -> None:
         UPDATE lead SET {takes}, crm_id = coalesce(w.crm_id, lead.crm_id), account_id = coalesce(w.account_id, lead.account_id),
                zone = CASE WHEN w.zone_given = w.zone THEN w.zone ELSE lead.zone END,
                zone_given = CASE WHEN w.zone_given <> '' THEN w.zone_given ELSE lead.zone_given END
-          FROM work_import w WHERE w.lead_id = lead.id AND w.is_changed = TRUE""",  # noqa: S608 - as above
+          FROM work_import w WHERE w.lead_id = lead.id AND w.is_changed = TRUE""",
     )
 
 
@@ -339,7 +342,7 @@ def _differs(kind: str, table: str, key: str, condition: str) -> str:
         UPDATE work_import SET is_changed = TRUE
          WHERE is_changed = FALSE AND EXISTS (
             SELECT 1 FROM work_said s WHERE s.email_key = work_import.email_key AND s.kind = '{kind}'
-               AND NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{key} = s.{key} AND {condition}))"""  # noqa: S608 - our own words
+               AND NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{key} = s.{key} AND {condition}))"""
 
 
 _SAME_FACT: Final = "t.name = s.name AND coalesce(t.text, '') = coalesce(s.text, '') AND coalesce(t.number, -1e300) = coalesce(s.number, -1e300)"
@@ -350,7 +353,7 @@ def _fact(table: str, key: str) -> str:
         INSERT INTO {table} ({key}, name, text, number)
         SELECT {key}, name, max(text), max(number) FROM work_said
          WHERE kind = '{table}' AND {key} IS NOT NULL GROUP BY {key}, name ORDER BY {key}, name
-            ON CONFLICT ({key}, name) DO UPDATE SET text = excluded.text, number = excluded.number"""  # noqa: S608 - as above
+            ON CONFLICT ({key}, name) DO UPDATE SET text = excluded.text, number = excluded.number"""
 
 
 _WAKE_COLLEAGUES: Final = """
@@ -400,7 +403,10 @@ def set_deal(
     key: str,
     now: datetime,
 ) -> None:
-    """Records a deal, once per key. A won one makes the account a client, as far as the company's rule says so."""
+    """Records a deal, once per key.
+
+    A won one makes the account a client, as far as the company's rule says so.
+    """
 
     def write(connection: Connection) -> None:
         row = connection.execute(
@@ -486,7 +492,10 @@ def _end_with_deal(connection: Connection, lead_id: int, status: str, now: datet
 def close_session(
     database: Database, content: str, session: str | None, attended: Sequence[str], now: datetime, source: str
 ) -> Recorded:
-    """Closes an attendance list: who is on it attended, who had a seat and is not on it missed. Safe to repeat."""
+    """Closes an attendance list: who is on it attended, who had a seat and is not on it missed.
+
+    Safe to repeat.
+    """
 
     def close(connection: Connection) -> Recorded:
         known = (
@@ -506,7 +515,7 @@ def close_session(
                  WHERE s.content = :content AND s.session = :session AND s.kind = 'registered' ORDER BY l.id"""),
             {"content": content, "session": session or ""},
         ).scalars()
-        told = [("attended", email) for email in sorted(came)] + [
+        told: list[tuple[ReactionKind, str]] = [("attended", email) for email in sorted(came)] + [
             ("missed", email) for email in seats if email not in came
         ]
         reactions = [
@@ -517,7 +526,7 @@ def close_session(
                 email=email,
                 content=content,
                 session=session,
-            )  # type: ignore[arg-type] # two words of the vocabulary
+            )
             for kind, email in told
         ]
         run(

@@ -104,7 +104,9 @@ class Looked:
 
 
 def next_look(connection: Connection, track: Track) -> datetime | None:
-    """When the next look at a lead of this track, or at the colleagues of an offered one, is due; probes of indexes."""
+    """When the next look at a lead of this track, or at the colleagues of an offered one, is due; probes of
+    indexes.
+    """
     earliest = connection.execute(
         sql("SELECT min(look_at) FROM lead WHERE look_at IS NOT NULL AND track = :track"), {"track": track}
     ).scalar()
@@ -138,19 +140,19 @@ def tell_colleagues(connection: Connection, now: datetime) -> int:
     """
     untold = "SELECT l.account_id FROM handoff h JOIN lead l ON l.id = h.lead_id WHERE NOT h.is_told"
     locked = "" if connection.dialect.name == "sqlite" else " FOR NO KEY UPDATE"
-    accounts = connection.execute(sql(f"SELECT id FROM account WHERE id IN ({untold}) ORDER BY id{locked}"))  # noqa: S608 - our own words
+    accounts = connection.execute(sql(f"SELECT id FROM account WHERE id IN ({untold}) ORDER BY id{locked}"))
     ids = ", ".join(str(account) for account in accounts.scalars()) or "0"
     leads = (
         connection.execute(sql(f"SELECT id FROM lead WHERE account_id IN ({ids}) ORDER BY id{locked}"))
         .scalars()
         .all()
-    )  # noqa: S608 - as above
+    )
     wake_leads(connection, leads, now)
     run(
         connection,
         f"""
         UPDATE handoff SET is_told = TRUE
-         WHERE NOT is_told AND lead_id IN (SELECT id FROM lead WHERE account_id IS NULL OR account_id IN ({ids}))""",  # noqa: S608 - as above
+         WHERE NOT is_told AND lead_id IN (SELECT id FROM lead WHERE account_id IS NULL OR account_id IN ({ids}))""",
     )
     return len(leads)
 
@@ -180,7 +182,9 @@ def _chunk(connection: Connection, track: Track, now: datetime, chunk: int) -> L
 
 
 def _switch(connection: Connection, track: Track, now: datetime) -> int:
-    """Who changes the track starts there at stage `new`, without points, in this transaction; nothing of the old track goes out."""
+    """Who changes the track starts there at stage `new`, without points, in this transaction; nothing of the
+    old track goes out.
+    """
     gone = "SELECT lead_id FROM work_lead WHERE is_switched"
     other = "clients" if track == "prospects" else "prospects"
     said = "became a client" if other == "clients" else "is no client any more"
@@ -191,7 +195,7 @@ def _switch(connection: Connection, track: Track, now: datetime) -> int:
         connection,
         f"""
         INSERT INTO work_end (enrollment_id, lead_id, status, rule)
-        SELECT id, lead_id, 'exited', :said FROM enrollment WHERE status IN ('active', 'paused') AND lead_id IN ({gone})""",  # noqa: S608 - a sub-select of our own
+        SELECT id, lead_id, 'exited', :said FROM enrollment WHERE status IN ('active', 'paused') AND lead_id IN ({gone})""",
         said=said,
     )
     end_enrollments(connection, now)
@@ -199,10 +203,10 @@ def _switch(connection: Connection, track: Track, now: datetime) -> int:
         connection,
         f"UPDATE point SET ends_at = :now WHERE lead_id IN ({gone}) AND (ends_at IS NULL OR ends_at > :now)",
         now=now,
-    )  # noqa: S608 - as above
+    )
     run(
         connection,
-        f"UPDATE handoff SET status = 'withdrawn', decided_at = :now, note = :said, is_told = FALSE WHERE status = 'open' AND lead_id IN ({gone})",  # noqa: S608 - as above
+        f"UPDATE handoff SET status = 'withdrawn', decided_at = :now, note = :said, is_told = FALSE WHERE status = 'open' AND lead_id IN ({gone})",
         now=now,
         said=said,
     )
@@ -210,7 +214,7 @@ def _switch(connection: Connection, track: Track, now: datetime) -> int:
         connection,
         f"""
         INSERT INTO stage_change (lead_id, track, from_stage, to_stage, at, rule, agreement)
-        SELECT id, :other, stage, 'new', :now, :said, '' FROM lead WHERE id IN ({gone})""",  # noqa: S608 - as above
+        SELECT id, :other, stage, 'new', :now, :said, '' FROM lead WHERE id IN ({gone})""",
         other=other,
         now=now,
         said=said,
@@ -218,7 +222,7 @@ def _switch(connection: Connection, track: Track, now: datetime) -> int:
     switched = run(
         connection,
         f"""
-        UPDATE lead SET track = :other, stage = 'new', stage_since = :now, engagement = 0, look_at = :now WHERE id IN ({gone})""",  # noqa: S608 - as above
+        UPDATE lead SET track = :other, stage = 'new', stage_since = :now, engagement = 0, look_at = :now WHERE id IN ({gone})""",
         other=other,
         now=now,
     )
@@ -249,7 +253,7 @@ def _pause(connection: Connection, pauses: "Pauses", now: datetime) -> None:
     closed = "lead_id NOT IN (SELECT lead_id FROM handoff WHERE status = 'open')"
     resume_enrollments(
         connection, f"SELECT lead_id FROM work_lead WHERE {closed}", now, "handoff", "the offer was withdrawn"
-    )  # noqa: S608 - our own words
+    )
     if pauses.rule is None:
         return
     connection.execute(pauses.mark, {"now": now})
@@ -266,7 +270,7 @@ def _pause(connection: Connection, pauses: "Pauses", now: datetime) -> None:
         now,
         "agreement",
         f"no longer {pauses.rule}",
-    )  # noqa: S608 - as above
+    )
 
 
 def _enroll(
@@ -359,7 +363,9 @@ def _judge_track(definitions: Definitions, track: Track, scope: Scope) -> Any:  
 
 
 def _score(agreement: Agreement, scope: Scope) -> list[Any]:
-    """Fit is the sum of the rules true now, engagement the sum of the living points; integers, so that they add up."""
+    """Fit is the sum of the rules true now, engagement the sum of the living points; integers, so that they
+    add up.
+    """
     fit: Expression = literal_column("0")
     for rule in agreement.fit:
         fit = fit + case((compile_condition(rule.condition, scope), rule.points), else_=0)
@@ -384,7 +390,9 @@ def _score(agreement: Agreement, scope: Scope) -> list[Any]:
 
 
 def _stages(agreement: Agreement, scope: Scope) -> list[Any]:
-    """Stages are entered upwards when their condition is true and their needs are met; none is left because it turned false."""
+    """Stages are entered upwards when their condition is true and their needs are met; none is left because
+    it turned false.
+    """
     statements: list[Any] = []
     for stage in ("engaged", "qualified"):
         rule = agreement.stage(stage)
@@ -513,7 +521,9 @@ def _ending(
 
 
 def _count_goals(programs: Sequence[Program], scope: Scope) -> Any:  # noqa: ANN401 - an Update
-    """A goal that is reached while an offer is open is counted once; the enrollment is only paused until the decision."""
+    """A goal that is reached while an offer is open is counted once; the enrollment is only paused until the
+    decision.
+    """
     reached = [
         (enrollment.c.program == program.name) & compile_condition(program.goal, scope)
         for program in programs
@@ -545,7 +555,9 @@ def _pauses(agreement: Agreement, scope: Scope) -> Pauses:
 
 
 def _enter(definitions: Definitions, agreement: Agreement, program: Program, scope: Scope) -> Any:  # noqa: ANN401 - an Insert
-    """Candidates of one program: the condition holds, he may be mailed, he is not in it, and `again` allows it."""
+    """Candidates of one program: the condition holds, he may be mailed, he is not in it, and `again` allows
+    it.
+    """
     assert program.enter is not None  # noqa: S101 - asked by the caller
     ours = (enrollment.c.lead_id == lead.c.id, enrollment.c.program == program.name)
     before = some(*ours, of=[enrollment])
@@ -595,8 +607,10 @@ def _close(agreement: Agreement, programs: Sequence[Program]) -> list[Any]:
 
 
 def _next_reason(agreement: Agreement, programs: Sequence[Program]) -> Expression:
-    """The earliest of: points begin or end, an interest ends, a click settles, the same program again, midnight for dates."""
-    never = literal_column("9223372036854775807")
+    """The earliest of: points begin or end, an interest ends, a click settles, the same program again,
+    midnight for dates.
+    """
+    never: Expression = literal_column("9223372036854775807")
     reasons: list[Expression] = [
         one(func.min(point.c.ends_at), point.c.lead_id == lead.c.id, point.c.ends_at > NOW, of=[point]),
         one(func.min(point.c.begins_at), point.c.lead_id == lead.c.id, point.c.begins_at > NOW, of=[point]),
@@ -635,7 +649,9 @@ def _next_reason(agreement: Agreement, programs: Sequence[Program]) -> Expressio
 
 
 def _watches_dates(agreement: Agreement, programs: Sequence[Program]) -> Expression | None:
-    """For whom a midnight alone can change something: he stands where a condition on dates is asked, or such a date of his is known."""
+    """For whom a midnight alone can change something: he stands where a condition on dates is asked, or such
+    a date of his is known.
+    """
     asked = [
         agreement.pause,
         *(rule.condition for rule in agreement.fit),

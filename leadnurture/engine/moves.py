@@ -86,32 +86,36 @@ def end_enrollments(connection: Connection, now: datetime) -> int:
 
 
 def pause_enrollments(connection: Connection, leads: str, now: datetime, pause: str, rule: str) -> int:
-    """Pauses what the leads of a sub-select are enrolled in; queued mails stay queued and are not claimed meanwhile."""
+    """Pauses what the leads of a sub-select are enrolled in; queued mails stay queued and are not claimed
+    meanwhile.
+    """
     run(
         connection,
         f"""
         INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule)
         SELECT e.id, e.lead_id, :now, e.step, e.step, e.visit, 'paused', :rule
-          FROM enrollment e WHERE e.status = 'active' AND e.lead_id IN ({leads})""",  # noqa: S608 - a sub-select of our own
+          FROM enrollment e WHERE e.status = 'active' AND e.lead_id IN ({leads})""",
         now=now,
         rule=rule,
     )
     return run(
         connection,
-        f"UPDATE enrollment SET status = 'paused', pause = :pause, paused_at = :now WHERE status = 'active' AND lead_id IN ({leads})",  # noqa: S608 - as above
+        f"UPDATE enrollment SET status = 'paused', pause = :pause, paused_at = :now WHERE status = 'active' AND lead_id IN ({leads})",
         now=now,
         pause=pause,
     )
 
 
 def resume_enrollments(connection: Connection, leads: str, now: datetime, pause: str, rule: str) -> int:
-    """Resumes what was paused for that reason: back where they stood, every deadline later by the length of the pause."""
+    """Resumes what was paused for that reason: back where they stood, every deadline later by the length of
+    the pause.
+    """
     run(
         connection,
         f"""
         INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule)
         SELECT e.id, e.lead_id, :now, e.step, e.step, e.visit, 'active', :rule
-          FROM enrollment e WHERE e.status = 'paused' AND e.pause = :pause AND e.lead_id IN ({leads})""",  # noqa: S608 - as above
+          FROM enrollment e WHERE e.status = 'paused' AND e.pause = :pause AND e.lead_id IN ({leads})""",
         now=now,
         pause=pause,
         rule=rule,
@@ -121,7 +125,7 @@ def resume_enrollments(connection: Connection, leads: str, now: datetime, pause:
         f"""
         UPDATE enrollment SET status = 'active', pause = NULL, paused_at = NULL, due_at = 0,
                deadline_at = deadline_at + (:now - paused_at)
-         WHERE status = 'paused' AND pause = :pause AND lead_id IN ({leads})""",  # noqa: S608 - as above
+         WHERE status = 'paused' AND pause = :pause AND lead_id IN ({leads})""",
         now=now,
         pause=pause,
     )

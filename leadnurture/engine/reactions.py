@@ -73,11 +73,14 @@ class Recorded:
 
 
 def record_reactions(database: Database, reactions: Sequence[NewReaction], now: datetime) -> Recorded:
-    """Records them, each once; what is answered is committed. Unknown kinds raise InvalidInputError before anything is written."""
+    """Records them, each once; what is answered is committed.
+
+    Unknown kinds raise InvalidInputError before anything is written.
+    """
     total = Recorded()
     for start in range(0, len(reactions), BATCH):
         batch = reactions[start : start + BATCH]
-        done = database.run(lambda connection, batch=batch: record_in(connection, batch, now))
+        done = database.run(functools.partial(record_in, reactions=batch, now=now))
         unknown = tuple(start + position for position in done.unknown)
         total = Recorded(
             total.recorded + done.recorded, total.duplicates + done.duplicates, total.unknown + unknown
@@ -138,7 +141,9 @@ def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta)
 
 
 def _find_leads(connection: Connection) -> None:
-    """A message knows its lead and its content; an address finds its lead; the natural key then says who did what and when."""
+    """A message knows its lead and its content; an address finds its lead; the natural key then says who did
+    what and when.
+    """
     run(
         connection,
         """
@@ -207,7 +212,7 @@ def _follow(
     for track in definitions.agreements:
         for statement in _point_statements(track):
             connection.execute(statement, {"now": now})
-    _show_interest(connection, definitions, now)
+    _show_interest(connection, definitions)
     if kinds & set(PROOF):
         _prove_mails(connection, now)
     if kinds & ENDING_KINDS:
@@ -219,12 +224,14 @@ def _follow(
         UPDATE lead SET look_at = w.counts_at
           FROM (SELECT lead_id, min(counts_at) AS counts_at FROM work_reaction
                  WHERE reaction_id IS NOT NULL AND kind NOT IN ({silent}) GROUP BY lead_id) AS w
-         WHERE lead.id = w.lead_id AND (lead.look_at IS NULL OR lead.look_at > w.counts_at)""",  # noqa: S608 - our own words
+         WHERE lead.id = w.lead_id AND (lead.look_at IS NULL OR lead.look_at > w.counts_at)""",
     )
 
 
 def _stand(connection: Connection) -> None:
-    """The newest told holds; who attended or missed is not made a mere registrant again by a late registration."""
+    """The newest told holds; who attended or missed is not made a mere registrant again by a late
+    registration.
+    """
     kinds = ", ".join(f"'{kind}'" for kind in sorted(STANDING_KINDS))
     run(
         connection,
@@ -236,13 +243,15 @@ def _stand(connection: Connection) -> None:
                   FROM work_reaction WHERE reaction_id IS NOT NULL AND content IS NOT NULL AND kind IN ({kinds})) AS newest
          WHERE back = 1
             ON CONFLICT (lead_id, content, session) DO UPDATE SET kind = excluded.kind, reaction_id = excluded.reaction_id
-         WHERE NOT (excluded.kind = 'registered' AND standing.kind IN ('attended', 'missed'))""",  # noqa: S608 - our own words
+         WHERE NOT (excluded.kind = 'registered' AND standing.kind IN ('attended', 'missed'))""",
     )
 
 
 @functools.lru_cache(maxsize=64)
 def _point_statements(agreement: Agreement) -> tuple[Any, ...]:
-    """One insertion per rule: points begin to count when the reaction does, once per content, for visits once a day."""
+    """One insertion per rule: points begin to count when the reaction does, once per content, for visits once
+    a day.
+    """
     return tuple(_point_statement(agreement, rule) for rule in agreement.engagement)
 
 
@@ -296,8 +305,10 @@ def _point_statement(agreement: Agreement, rule: EngagementRule) -> Any:  # noqa
     return insert(point).from_select(columns, rows)
 
 
-def _show_interest(connection: Connection, definitions: Definitions, now: datetime) -> None:
-    """A reaction to a content makes its topics his interests, for as long as points live; declining shows none."""
+def _show_interest(connection: Connection, definitions: Definitions) -> None:
+    """A reaction to a content makes its topics his interests, for as long as points live; declining shows
+    none.
+    """
     lives = {
         agreement.track: agreement.live.microseconds if agreement.live else 0
         for agreement in definitions.agreements
@@ -320,7 +331,9 @@ def _show_interest(connection: Connection, definitions: Definitions, now: dateti
 
 
 def _prove_mails(connection: Connection, now: datetime) -> None:
-    """A delivery, an open or a click proves that a mail arrived; forward only, and the wait of an unknown one has begun already."""
+    """A delivery, an open or a click proves that a mail arrived; forward only, and the wait of an unknown one
+    has begun already.
+    """
     proof = " ".join(f"WHEN '{kind}' THEN {MESSAGE_ORDER.index(status)}" for kind, status in PROOF.items())
     back = " ".join(
         f"WHEN {MESSAGE_ORDER.index(status)} THEN '{status}'" for status in dict.fromkeys(PROOF.values())
@@ -333,15 +346,17 @@ def _prove_mails(connection: Connection, now: datetime) -> None:
           FROM (SELECT message_id, max(CASE kind {proof} END) AS place FROM work_reaction
                  WHERE reaction_id IS NOT NULL AND message_id IS NOT NULL AND kind IN ({kinds}) GROUP BY message_id) AS w
          WHERE message.id = w.message_id AND message.status NOT IN ('planned', 'failed', 'cancelled', 'sending')
-           AND w.place > {PLACE_OF.format("message.status")}""",  # noqa: S608 - our own words
+           AND w.place > {PLACE_OF.format("message.status")}""",
         now=now,
     )
 
 
 def _suppress(connection: Connection, now: datetime) -> None:
-    """Unsubscribed, bounced and complained hold at once: the address is never mailed again, its queue is cancelled."""
+    """Unsubscribed, bounced and complained hold at once: the address is never mailed again, its queue is
+    cancelled.
+    """
     kinds = ", ".join(f"'{kind}'" for kind in sorted(ENDING_KINDS))
-    gone = f"SELECT lead_id FROM work_reaction WHERE reaction_id IS NOT NULL AND kind IN ({kinds})"  # noqa: S608 - our own words
+    gone = f"SELECT lead_id FROM work_reaction WHERE reaction_id IS NOT NULL AND kind IN ({kinds})"
     run(
         connection,
         f"""
@@ -349,11 +364,11 @@ def _suppress(connection: Connection, now: datetime) -> None:
         SELECT l.email_key, min(w.kind), :now
           FROM work_reaction w JOIN lead l ON l.id = w.lead_id
          WHERE w.reaction_id IS NOT NULL AND w.kind IN ({kinds}) GROUP BY l.email_key ORDER BY l.email_key
-            ON CONFLICT DO NOTHING""",  # noqa: S608 - as above
+            ON CONFLICT DO NOTHING""",
         now=now,
     )
     run(
         connection,
-        f"UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'suppressed' WHERE status = 'planned' AND lead_id IN ({gone})",  # noqa: S608 - as above
+        f"UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'suppressed' WHERE status = 'planned' AND lead_id IN ({gone})",
         now=now,
     )

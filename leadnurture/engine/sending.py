@@ -1,4 +1,6 @@
-"""What became of a mail: its status moves forward, its enrollment begins to wait or takes its way out of trouble."""
+"""What became of a mail: its status moves forward, its enrollment begins to wait or takes its way out of
+trouble.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +14,8 @@ from leadnurture.engine.sql import lock_leads_of, run
 from leadnurture.store import stage
 from leadnurture.store.work import empty, work_settle
 
-# Statuses with their place in the order, for "only forward" in SQL; failed and cancelled end it from planned and sending.
+# Statuses with their place in the order, for "only forward" in SQL; failed and cancelled end it from planned
+# and sending.
 _PLACES: Final = " ".join(f"WHEN '{status}' THEN {place}" for place, status in enumerate(MESSAGE_ORDER))
 PLACE_OF: Final = f"CASE {{}} {_PLACES} ELSE 99 END"
 
@@ -55,7 +58,7 @@ def settle_messages(connection: Connection, outcomes: Sequence[Settled], now: da
                  AND message.status NOT IN ('failed', 'cancelled'))
                 OR (w.status IN ('failed', 'cancelled') AND message.status IN ('planned', 'sending', 'unknown'))
                 OR (w.status = 'planned' AND message.status = 'sending')
-                OR (w.status = 'planned' AND message.status = 'planned' AND w.send_at IS NOT NULL))""",  # noqa: S608 - our own words
+                OR (w.status = 'planned' AND message.status = 'planned' AND w.send_at IS NOT NULL))""",
         now=now,
     )
     _begin_waits(connection, now)
@@ -69,7 +72,9 @@ def _place(status: MessageStatus) -> int:
 
 
 def _begin_waits(connection: Connection, now: datetime) -> None:
-    """The silence of a step counts from its mail; a mail whose outcome is unknown may have arrived, so its wait begins too."""
+    """The silence of a step counts from its mail; a mail whose outcome is unknown may have arrived, so its
+    wait begins too.
+    """
     run(
         connection,
         """

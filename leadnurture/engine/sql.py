@@ -1,4 +1,6 @@
-"""Statements written as SQL, with the two things that differ: how `now` is bound and how many rows they touched."""
+"""Statements written as SQL, with the two things that differ: how `now` is bound and how many rows they
+touched.
+"""
 
 import functools
 from collections.abc import Sequence
@@ -16,7 +18,6 @@ from sqlalchemy import (
     select,
     text,
 )
-
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -62,7 +63,9 @@ def _bytewise(element: bytewise, compiler: SQLCompiler, **options: Any) -> str: 
 
 
 def some(*criteria: ColumnElement[Any], of: Sequence[FromClause]) -> ColumnElement[bool]:
-    """Whether rows of these tables meet the criteria; every other table that they name belongs to the statement around it."""
+    """Whether rows of these tables meet the criteria; every other table that they name belongs to the
+    statement around it.
+    """
     return exists(select(literal_column("1")).select_from(*of).where(*criteria).correlate_except(*of))
 
 
@@ -72,7 +75,9 @@ def one(
     of: Sequence[FromClause],
     order: Sequence[ColumnElement[Any]] = (),
 ) -> ColumnElement[Any]:
-    """A value of these tables as a sub-select, the first in the given order; other tables belong to the statement around it."""
+    """A value of these tables as a sub-select, the first in the given order; other tables belong to the
+    statement around it.
+    """
     rows = select(column).select_from(*of).where(*criteria).correlate_except(*of)
     return (rows.order_by(*order).limit(1) if order else rows).scalar_subquery()
 
@@ -92,7 +97,7 @@ def lock_leads(connection: Connection, lead_ids: Sequence[int]) -> None:
 def lock_leads_of(connection: Connection, leads: str) -> None:
     """The same for the leads of a sub-select of ours."""
     if connection.dialect.name != "sqlite":
-        connection.execute(sql(f"SELECT id FROM lead WHERE id IN ({leads}) ORDER BY id FOR NO KEY UPDATE"))  # noqa: S608 - our own words
+        connection.execute(sql(f"SELECT id FROM lead WHERE id IN ({leads}) ORDER BY id FOR NO KEY UPDATE"))
 
 
 def wake_leads(connection: Connection, lead_ids: Sequence[int], at: datetime) -> None:
@@ -108,4 +113,4 @@ def wake_leads(connection: Connection, lead_ids: Sequence[int], at: datetime) ->
         f"UPDATE lead SET look_at = :now WHERE {chosen} AND (look_at IS NULL OR look_at > :now)",
         ids=ids,
         now=at,
-    )  # noqa: S608 - no outside text
+    )

@@ -119,7 +119,9 @@ def build_statements(
 
 @functools.lru_cache(maxsize=1024)
 def split_constants(program: str, step: str) -> tuple[int, int]:
-    """An odd multiplier and an offset of a step's own, so that one lead's luck gives independent coins to successive splits."""
+    """An odd multiplier and an offset of a step's own, so that one lead's luck gives independent coins to
+    successive splits.
+    """
     seed = 0
     for character in f"{program}/{step}":
         seed = (seed * 131 + ord(character)) % LUCK_RANGE
@@ -155,10 +157,12 @@ class _Builder:
             asks_calendar=self.timing.has_anchor,
         )
 
-    # --- who is due ----------------------------------------------------------------------------------------------------
+    # --- who is due ----------------------------------------------------------------------------------------
 
     def _claim(self) -> Executable:
-        """Locks the leads of what is due, woken ones first, and skips leads whose look is due or that another worker holds."""
+        """Locks the leads of what is due, woken ones first, and skips leads whose look is due or that another
+        worker holds.
+        """
         keeps_mail = true() if self.step.send is None else e.c.acted
         due = (
             select(
@@ -196,14 +200,16 @@ class _Builder:
         )
 
     def _drop(self) -> Executable:
-        """On PostgreSQL only the locked row was read anew: what somebody else moved meanwhile is dropped here."""
+        """On PostgreSQL only the locked row was read anew: what somebody else moved meanwhile is dropped
+        here.
+        """
         still = some(e.c.id == w.c.enrollment_id, *self._is_due(), of=[e])
         looked = some(
             lead.c.id == w.c.lead_id, or_(lead.c.look_at.is_(None), lead.c.look_at > NOW), of=[lead]
         )
         return delete(w).where(not_(and_(still, looked)))
 
-    # --- what the step does --------------------------------------------------------------------------------------------
+    # --- what the step does --------------------------------------------------------------------------------
 
     def _act(self) -> list[Executable]:
         statements: list[Executable] = []
@@ -415,7 +421,10 @@ class _Builder:
         return one(func.count(), *met, *living(interest), of=[interest, topic])
 
     def _order(self, about: str | None) -> list[Expression]:
-        """Strongest living interest first, newest first, then by name. Least is best, so that all are sorted upwards."""
+        """Strongest living interest first, newest first, then by name.
+
+        Least is best, so that all are sorted upwards.
+        """
         newest: list[Expression] = [-work_shelf.c.published_day, bytewise(work_shelf.c.content)]
         return [-self._strength(), *newest] if about == "interests" else newest
 
@@ -445,7 +454,9 @@ class _Builder:
         return ranked.correlate_except(offers).scalar_subquery()
 
     def _next_session(self, about: str | None) -> list[Executable]:
-        """The soonest session behind the sending that he has not had; one that he registered for counts, it ends the wait."""
+        """The soonest session behind the sending that he has not had; one that he registered for counts, it
+        ends the wait.
+        """
         new = and_(w.c.is_new, w.c.trouble.is_(None))
         seat = (
             standing.c.lead_id == w.c.lead_id,
@@ -473,7 +484,7 @@ class _Builder:
             ),
         ]
 
-    # --- judging -------------------------------------------------------------------------------------------------------
+    # --- judging -------------------------------------------------------------------------------------------
 
     def _ways(self) -> list[Way]:
         ways = [self._way(arm, f"on {arm.text}", is_program_wide=False) for arm in self.step.on]
@@ -543,12 +554,16 @@ class _Builder:
         return true() if way.condition is None else compile_condition(way.condition, self._scope(way))
 
     def _coin(self) -> Expression:
-        """The step's own coin below COINS from the lead's luck. Multiplying by an odd number is a bijection, so it stays uniform."""
+        """The step's own coin below COINS from the lead's luck.
+
+        Multiplying by an odd number is a bijection, so it stays uniform.
+        """
         factor, offset = split_constants(self.program.name, self.step.name)
         mixed = (lead.c.luck * literal(factor, BigInteger) + literal(offset, BigInteger)) % literal(
             LUCK_RANGE, BigInteger
         )
-        return mixed // literal(LUCK_RANGE // COINS, BigInteger)
+        coin: Expression = mixed // literal(LUCK_RANGE // COINS, BigInteger)
+        return coin
 
     def _share_until(self, index: int) -> int:
         splits = [way for way in self.ways if way.rule.startswith("split ")]
@@ -556,7 +571,7 @@ class _Builder:
         weights = [weight for _, weight in self.step.split]
         return COINS * sum(weights[: index - first + 1]) // sum(weights)
 
-    # --- writing -------------------------------------------------------------------------------------------------------
+    # --- writing -------------------------------------------------------------------------------------------
 
     def _by_way(self, values: Sequence[Any]) -> Expression:
         return case(*[(w.c.arm == index, value) for index, value in enumerate(values)], else_=null())
@@ -615,7 +630,9 @@ class _Builder:
         return insert(transition).from_select(columns, rows)
 
     def _cancel_queued(self) -> Executable:
-        """What fires cancels the queued mail in the same transaction; one that is already being sent counts as sent."""
+        """What fires cancels the queued mail in the same transaction; one that is already being sent counts
+        as sent.
+        """
         queued = select(w.c.message_id).where(w.c.arm >= 0, not_(w.c.is_new))
         return (
             update(message)
@@ -658,8 +675,10 @@ class _Builder:
         return case(*branches)
 
     def _wait(self) -> Executable:
-        """Whoever stays sleeps until its deadline, its unsettled click, the end of the calendar, or its mail's sending."""
-        deadline = w.c.deadline_at
+        """Whoever stays sleeps until its deadline, its unsettled click, the end of the calendar, or its
+        mail's sending.
+        """
+        deadline: Expression = w.c.deadline_at
         beyond = func.coalesce(w.c.is_beyond, false())
         values: dict[str, Any] = {
             "acted": not_(beyond),

@@ -4,6 +4,7 @@ A wave holds the program's lease, so that only one runs at a time, whoever runs 
 the wave's number: each chunk is a transaction of its own, and running a step twice finds nothing left to do.
 """
 
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,13 +27,16 @@ from leadnurture.store.instants import from_micros, to_micros
 from leadnurture.store.work import empty, work_enroll, work_handoff, work_step, work_window
 
 CHUNK: Final = 5_000
+MOST_BUILT: Final = 2_000
 LEASE: Final = timedelta(minutes=2)
 """Of the machine. A wave takes at most 20 seconds; one whose lease ran out is taken for dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaveBegun:
-    """A wave that holds its program: its number, how many enrollments are due, and at which steps, in the order of the file."""
+    """A wave that holds its program: its number, how many enrollments are due, and at which steps, in the
+    order of the file.
+    """
 
     program: str
     number: int
@@ -100,7 +104,9 @@ def begin_wave(
 
 
 def _due_by_step(connection: Connection, program: str, now: datetime) -> list[tuple[str, int]]:
-    """Counts what is due and may be judged, for every step in the order of the current file, then those of kept versions."""
+    """Counts what is due and may be judged, for every step in the order of the current file, then those of
+    kept versions.
+    """
     rows = connection.execute(
         sql("""
             SELECT s.name, (SELECT count(*) FROM enrollment e JOIN lead l ON l.id = e.lead_id
@@ -139,7 +145,9 @@ def run_step(
     for version, value in versions:
         while until is None or time.monotonic() < until:
             done = database.run(
-                lambda connection, v=version, p=value: _chunk(connection, v, p, step, wave, now, chunk)
+                functools.partial(
+                    _chunk, version=version, program=value, name=step, wave=wave, now=now, chunk=chunk
+                )
             )
             total = StepDone(
                 step,
@@ -187,7 +195,7 @@ def _statements(
 ) -> StepStatements:
     key = (str(connection.engine.url), id(definitions), version, step)
     if key not in _built:
-        if len(_built) > 2_000:
+        if len(_built) > MOST_BUILT:
             _built.clear()
         _built[key] = build_statements(definitions, version, program, program.step(step))
     return _built[key]
@@ -227,7 +235,9 @@ def _chunk(
 def _offer(
     connection: Connection, definitions: Definitions, program: Program, step: Step, now: datetime
 ) -> None:
-    """Offers who has just come to a handoff step; who cannot be offered, being with sales already, goes on in the next wave."""
+    """Offers who has just come to a handoff step; who cannot be offered, being with sales already, goes on in
+    the next wave.
+    """
     offer = step.handoff
     assert offer is not None  # noqa: S101 - asked by the caller
     empty(connection, work_handoff)
@@ -262,7 +272,7 @@ def _leave(
         connection,
         f"""
         UPDATE lead SET look_at = :now
-         WHERE id IN (SELECT lead_id FROM work_step WHERE arm IN ({", ".join(leaving)})) AND (look_at IS NULL OR look_at > :now)""",  # noqa: S608 - our own numbers
+         WHERE id IN (SELECT lead_id FROM work_step WHERE arm IN ({", ".join(leaving)})) AND (look_at IS NULL OR look_at > :now)""",
         now=now,
     )
     for index, way in enumerate(ways):

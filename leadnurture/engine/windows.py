@@ -72,7 +72,10 @@ class Timing:
         return None
 
     def window_statements(self) -> list[Executable]:
-        """Fills `work_window`: when a mail of this step is planned, may leave, is late. For a step whose `at` has no anchor."""
+        """Fills `work_window`: when a mail of this step is planned, may leave, is late.
+
+        For a step whose `at` has no anchor.
+        """
         window, zone = work_window, work_window.c.zone
         at = self.step.at
         planned: Expression = (
@@ -130,7 +133,9 @@ class Timing:
         ]
 
     def deadline_statement(self) -> Update | None:
-        """The deadline as a function of the row: of its planned date, or of the anchor of `after`, which may have moved."""
+        """The deadline as a function of the row: of its planned date, or of the anchor of `after`, which may
+        have moved.
+        """
         after = self.step.after
         if isinstance(after, Anchored):
             if self.step.send is None:
@@ -157,7 +162,10 @@ class Timing:
         return later_by(zone, since, after.duration) if isinstance(after, Wait) else null()
 
     def anchor_statements(self) -> list[Executable]:
-        """Fills the anchor of `at` or `after` into the rows: an instant, and for facts its day. Without one the row has trouble."""
+        """Fills the anchor of `at` or `after` into the rows: an instant, and for facts its day.
+
+        Without one the row has trouble.
+        """
         anchors = {item.anchor for item in (self.step.at, self.step.after) if isinstance(item, Anchored)}
         statements: list[Executable] = []
         for anchor in sorted(anchors, key=str):
@@ -174,7 +182,9 @@ class Timing:
         return statements
 
     def _session_anchor(self, anchor: StepAnchor) -> list[Executable]:
-        """A webinar's step stands for the session that it sent about, or that he came with; any other for its mail's planned date."""
+        """A webinar's step stands for the session that it sent about, or that he came with; any other for its
+        mail's planned date.
+        """
         send = self.program.step(anchor.step).send
         mail = messages.alias()
         latest = [

@@ -1,7 +1,9 @@
-"""Opens SQLite or PostgreSQL so that the same code is right on both: transactions, the writer lock, retries, staging.
+"""Opens SQLite or PostgreSQL so that the same code is right on both: transactions, the writer lock,
+retries, staging.
 
-One idea to hold: every write is a short transaction begun by `Database.write()`. On SQLite it waits its turn at a lock
-that is fair across processes; on PostgreSQL it is READ COMMITTED, so that a statement sees what was committed before it.
+One idea to hold: every write is a short transaction begun by `Database.write()`. On SQLite it waits its turn at
+a lock that is fair across processes; on PostgreSQL it is READ COMMITTED, so that a statement sees what was
+committed before it.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -75,7 +78,9 @@ class Database:
             connection.commit()
 
     def run(self, work: Callable[[Connection], Result]) -> Result:
-        """The result of `work` in a write transaction, repeated when PostgreSQL chose it as the victim of a race."""
+        """The result of `work` in a write transaction, repeated when PostgreSQL chose it as the victim of a
+        race.
+        """
         for attempt in range(ATTEMPTS):
             try:
                 with self.write() as connection:
@@ -83,7 +88,7 @@ class Database:
             except DBAPIError as error:
                 if attempt + 1 == ATTEMPTS or getattr(error.orig, "sqlstate", None) not in RETRIED:
                     raise
-            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads the contestants, guards no secret
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - no secret
         raise AssertionError
 
     def dispose(self) -> None:
@@ -121,7 +126,9 @@ class _Turn:
 
 
 def open_database(url: str) -> Database:
-    """A database by its URL: `sqlite:///path` or `postgresql+psycopg://…`; connects lazily, creates no schema."""
+    """A database by its URL: `sqlite:///path` or `postgresql+psycopg://…`; connects lazily, creates no
+    schema.
+    """
     parsed = make_url(url)
     if parsed.drivername in {"postgres", "postgresql"}:
         parsed = parsed.set(drivername="postgresql+psycopg")
@@ -129,14 +136,16 @@ def open_database(url: str) -> Database:
         return _open_sqlite(parsed)
     if parsed.drivername == "postgresql+psycopg":
         return Database(create_engine(parsed, isolation_level="READ COMMITTED", **POOL), None)
-    msg = f"LEADNURTURE_DATABASE_URL names {parsed.drivername}; use sqlite:///path or postgresql://user@host/name."
-    raise SettingError(msg)
+    raise SettingError(
+        f"LEADNURTURE_DATABASE_URL names {parsed.drivername}; use sqlite:///path or postgresql://user@host/name."
+    )
 
 
 def _open_sqlite(url: URL) -> Database:
     if not url.database or url.database == ":memory:":
-        msg = "LEADNURTURE_DATABASE_URL names no file; use sqlite:///path, since several processes share the database."
-        raise SettingError(msg)
+        raise SettingError(
+            "LEADNURTURE_DATABASE_URL names no file; use sqlite:///path, since several processes share the database."
+        )
     path = Path(url.database)
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, **POOL)
@@ -169,16 +178,18 @@ def _translated() -> Iterator[None]:
         if "disk is full" in said or "No space left" in said:
             raise StorageFullError from error
         if "unable to open database" in said or "connection" in said.lower():
-            msg = f"The database does not answer ({said.splitlines()[0]}); start it or correct LEADNURTURE_DATABASE_URL."
-            raise DatabaseUnavailableError(msg) from error
+            raise DatabaseUnavailableError(
+                f"The database does not answer ({said.splitlines()[0]}); start it or correct LEADNURTURE_DATABASE_URL."
+            ) from error
         raise
 
 
 def stage(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Fills a work table with rows by one statement, whatever their number.
 
-    One JSON document instead of a row at a time: `executemany` gives the interpreter lock away per row and waits for it.
-    The keys of the first row name the columns; what is None in every row is left out. Instants may be datetimes or microseconds.
+    One JSON document instead of a row at a time: `executemany` gives the interpreter lock away per row and waits
+    for it. The keys of the first row name the columns; what is None in every row is left out. Instants may be
+    datetimes or microseconds.
     """
     if not rows:
         return
@@ -186,15 +197,15 @@ def stage(connection: Connection, table: Table, rows: Sequence[Mapping[str, obje
     names = ", ".join(f'"{column.name}"' for column in columns)
     if connection.dialect.name == "sqlite":
         picked = ", ".join(f"value ->> '{column.name}'" for column in columns)
-        source = f"SELECT {picked} FROM json_each(:rows)"  # noqa: S608 - names of our own columns
+        source = f"SELECT {picked} FROM json_each(:rows)"
     else:
         typed = ", ".join(f'"{column.name}" {column.type.compile(connection.dialect)}' for column in columns)
-        source = f"SELECT {names} FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS staged({typed})"  # noqa: S608 - as above
+        source = f"SELECT {names} FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS staged({typed})"
     document = json.dumps(
         [{column.name: _plain(column.type, row[column.name]) for column in columns} for row in rows]
     )
-    connection.execute(text(f"INSERT INTO {table.name} ({names}) {source}"), {"rows": document})  # noqa: S608 - as above
+    connection.execute(text(f"INSERT INTO {table.name} ({names}) {source}"), {"rows": document})
 
 
 def _plain(kind: object, value: object) -> object:
-    return to_micros(value) if isinstance(kind, Instant) and hasattr(value, "tzinfo") else value  # type: ignore[arg-type] # a datetime has it
+    return to_micros(value) if isinstance(kind, Instant) and isinstance(value, datetime) else value

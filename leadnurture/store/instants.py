@@ -1,7 +1,7 @@
 """Instants as BIGINT microseconds UTC behind one column type, since no two databases agree on dates.
 
-Product time (`Instant`) is an argument called `now`; machine time (`MachineInstant`: leases, retries) is another type,
-so that a stepping product clock never breaks a lease.
+Product time (`Instant`) is an argument called `now`; machine time (`MachineInstant`: leases, retries) is another
+type, so that a stepping product clock never breaks a lease.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -39,20 +39,23 @@ def day_of(number: int) -> date:
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant of product time, stored as microseconds. Integers pass through, for arithmetic in SQL."""
+    """An aware UTC instant of product time, stored as microseconds.
+
+    Integers pass through, for arithmetic in SQL.
+    """
 
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> int | None:  # noqa: ANN401, ARG002 - SQLAlchemy's signature
+    def process_bind_param(self, value: Any, dialect: Dialect) -> int | None:  # noqa: ANN401, ARG002 - given
         """To microseconds; naive instants are refused by the subtraction."""
         return to_micros(value) if isinstance(value, datetime) else value
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - given
         """From microseconds."""
         return None if value is None else from_micros(int(value))
 
-    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:  # noqa: ANN401 - SQLAlchemy's signature
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:  # noqa: ANN401, ARG002 - given
         """Lengths of time are plain integers, instants are instants."""
         return BigInteger() if isinstance(value, int) else self
 

@@ -1,4 +1,7 @@
-"""Brings a database to the newest schema. The migrations are written by hand and are the only source of the schema."""
+"""Brings a database to the newest schema.
+
+The migrations are written by hand and are the only source of the schema.
+"""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,5 @@
-"""Every table of the product. Rows are facts: no behaviour, no relationship navigation; joins are written where they happen.
+"""Every table of the product. Rows are facts: no behaviour, no relationship navigation; joins are written
+where they happen.
 
 The schema itself comes from the migrations; a test compares both. Instants are UTC microseconds (`instants.py`),
 dates are day numbers, and nothing has a server default: time and values are arguments.
@@ -75,7 +76,7 @@ def long_text(*, nullable: bool = False) -> Any:  # noqa: ANN401 - what SQLModel
     return Field(default=None if nullable else "", sa_type=Text, nullable=nullable)
 
 
-# --- who -----------------------------------------------------------------------------------------------------------
+# --- who ---------------------------------------------------------------------------------------------------
 
 
 class Account(Row, table=True):
@@ -112,7 +113,9 @@ class Product(Row, table=True):
 
 
 class Lead(Row, table=True):
-    """A person we nurture. The row is the lock of everything about him: whoever writes about leads locks them first, by id."""
+    """A person we nurture. The row is the lock of everything about him: whoever writes about leads locks them
+    first, by id.
+    """
 
     __tablename__ = "lead"
     __table_args__ = (
@@ -210,7 +213,7 @@ class Suppression(Row, table=True):
     at: datetime = instant(nullable=False)
 
 
-# --- what apply stored -----------------------------------------------------------------------------------------------
+# --- what apply stored -------------------------------------------------------------------------------------
 
 
 class ProjectVersion(Row, table=True):
@@ -254,7 +257,9 @@ class ProgramVersion(Row, table=True):
 
 
 class ProgramStep(Row, table=True):
-    """The steps of every version that is current or holds leads, in the order of the file; the clock probes due work by them."""
+    """The steps of every version that is current or holds leads, in the order of the file; the clock probes
+    due work by them.
+    """
 
     __tablename__ = "program_step"
     version_id: int = part_of_key("program_version.id")
@@ -321,7 +326,8 @@ class Source(Row, table=True):
 
 
 class CalendarDay(Row, table=True):
-    """One local day of one zone: when it begins, when work opens and closes, and its number among the business days.
+    """One local day of one zone: when it begins, when work opens and closes, and its number among the
+    business days.
 
     The local minute m of the day is the instant `begins_at + m minutes`, less `shift` from the minute `shift_from` on:
     a day on which the clock is changed has a shift of an hour, all others of nothing.
@@ -356,7 +362,7 @@ class CalendarDay(Row, table=True):
     """Microseconds."""
 
 
-# --- where leads stand -----------------------------------------------------------------------------------------------
+# --- where leads stand -------------------------------------------------------------------------------------
 
 
 class Enrollment(Row, table=True):
@@ -397,7 +403,9 @@ class Enrollment(Row, table=True):
     deadline_at: datetime | None = instant()
     due_at: datetime | None = instant()
     wave: int = 0
-    """The wave in which he last went backwards: he goes on in the next, so that he enters a step at most once a wave."""
+    """The wave in which he last went backwards: he goes on in the next, so that he enters a step at most once
+    a wave.
+    """
     started_at: datetime = instant(nullable=False)
     ended_at: datetime | None = instant()
     goal_at: datetime | None = instant()
@@ -425,7 +433,9 @@ class Transition(Row, table=True):
     status: str
     """Of the enrollment, after the move."""
     rule: str
-    """Which rule fired, as the program writes it: `on registered`, `then`, `otherwise late`, `exit tag("competitor")`."""
+    """Which rule fired, as the program writes it: `on registered`, `then`, `otherwise late`, `exit
+    tag("competitor")`.
+    """
     saw: str | None = None
     """The values that it saw: `engagement 32, fit 45`."""
     reaction_id: int | None = Field(default=None, sa_type=BigInteger)
@@ -493,7 +503,10 @@ class Message(Row, table=True):
 
 
 class Reaction(Row, table=True):
-    """Something a lead did, normalised. Ids of one lead rise in the order of recording, since his row is locked meanwhile."""
+    """Something a lead did, normalised.
+
+    Ids of one lead rise in the order of recording, since his row is locked meanwhile.
+    """
 
     __tablename__ = "reaction"
     __table_args__ = (
@@ -579,7 +592,7 @@ class AlmostQualified(Row, table=True):
     since_at: datetime = instant(nullable=False)
 
 
-# --- what goes to sales ----------------------------------------------------------------------------------------------
+# --- what goes to sales ------------------------------------------------------------------------------------
 
 
 class Handoff(Row, table=True):
@@ -626,7 +639,9 @@ class Handoff(Row, table=True):
     return_reason: str | None = None
     note: str | None = long_text(nullable=True)
     is_told: bool = False
-    """Whether the lead's colleagues were woken since it was opened or decided: their conditions may ask for it."""
+    """Whether the lead's colleagues were woken since it was opened or decided: their conditions may ask for
+    it.
+    """
 
 
 class Notice(Row, table=True):
@@ -671,7 +686,7 @@ class Deal(Row, table=True):
     key: str
 
 
-# --- what comes in, and what runs --------------------------------------------------------------------------------------
+# --- what comes in, and what runs --------------------------------------------------------------------------
 
 
 class ProviderEvent(Row, table=True):
@@ -706,7 +721,9 @@ class Wave(Row, table=True):
 
 
 class Clock(Row, table=True):
-    """The stepping clock of demo and tests: where the row exists, doors read it instead of the machine's clock."""
+    """The stepping clock of demo and tests: where the row exists, doors read it instead of the machine's
+    clock.
+    """
 
     __tablename__ = "clock"
     id: int = Field(default=1, primary_key=True, sa_type=Integer)

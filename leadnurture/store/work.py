@@ -1,4 +1,5 @@
-"""The temporary tables in which a chunk of work lies while it is judged. Once per connection, emptied by whoever fills them.
+"""The temporary tables in which a chunk of work lies while it is judged. Once per connection, emptied by
+whoever fills them.
 
 They make a chunk cost the same statements whatever its size: candidates go in, columns are filled in by sets, rows leave.
 """
