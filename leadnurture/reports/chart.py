@@ -136,7 +136,7 @@ def _two_lines(first: str, second: str) -> str:
 
 def _line_text(line: _Line, is_counted: bool) -> str:  # noqa: FBT001 - a drawing has two kinds
     label = _wrapped(", ".join(line.labels))
-    if is_counted:
+    if is_counted and line.moved:
         label = f"{label} <b>{number_told(line.moved)}</b>".strip()
     arrow = "-.->" if line.is_dotted else "-->"
     return (
@@ -150,7 +150,7 @@ def _classes(program: Program, counts: ChartCounts | None, lines: Collection[_Li
     outer += [EVERY_STEP] * (EVERY_STEP in drawn) + [node for node, _ in _outside(program) if node in drawn]
     names = {step.name for step in program.steps}
     outer += [_id(name) for name in (counts.here if counts else ()) if name not in names]
-    trouble = [_id(name) for name in sorted(counts.trouble)] if counts else []
+    trouble = [_id(name) for name in sorted(names & set(counts.trouble))] if counts else []
     return [f"class {','.join(ids)} {name}" for ids, name in ((outer, "outer"), (trouble, "trouble")) if ids]
 
 

@@ -111,6 +111,7 @@ def leads(
 def outbox(
     connection: Connection,
     *,
+    track: str | None = None,
     status: str | None = None,
     program: str | None = None,
     limit: int = PAGE,
@@ -122,7 +123,8 @@ def outbox(
         .join(LEAD, LEAD.c.id == MESSAGE.c.lead_id)
         .outerjoin(CONTENT, CONTENT.c.name == MESSAGE.c.content)
     )
-    for column, wanted in ((MESSAGE.c.status, status), (MESSAGE.c.program, program)):
+    chosen = (MESSAGE.c.track, track), (MESSAGE.c.status, status), (MESSAGE.c.program, program)
+    for column, wanted in chosen:
         question = question.where(column == wanted) if wanted else question
     return tuple(
         MailRow(

@@ -206,9 +206,9 @@ def _stages(rows: Iterable[Row[Any]]) -> Iterator[Entry]:
 
 def _handoffs(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
     for row in rows:
-        to = f", to {setting.person(row.assigned_to)}" if row.assigned_to else ""
+        to = setting.person(row.assigned_to) if row.assigned_to else "sales"
         why = f"{row.reason}. Score {row.score}: fit {row.fit}, engagement {row.engagement}."
-        yield Entry(row.opened_at, "handoff", f"Offered to sales{to}", why, handoff_id=row.id)
+        yield Entry(row.opened_at, "handoff", f"Offered to {to}", why, handoff_id=row.id)
         if row.decided_at:
             yield Entry(row.decided_at, "handoff", _decision(row, setting), row.note or "", handoff_id=row.id)
 

@@ -2,10 +2,12 @@
 
 import functools
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, event, insert, select
 
 from leadnurture import engine
 from leadnurture.definitions import check_project
@@ -87,7 +89,8 @@ def add_point(
 def add_handoff(connection: Connection, lead_id: int, **values: object) -> int:
     """An open handoff that nobody has yet."""
     defaults = {
-        "track": "prospects", "status": "open", "opened_at": NOW, "reason": "fit >= 40 and engagement >= 30",
+        "track": "prospects", "status": "open", "opened_at": NOW,
+        "reason": "crossed the threshold: fit >= 40 and engagement >= 30",
         "agreement": "2026-12-01", "fit": 55, "engagement": 73, "score": 128, "stage_before": "qualified",
     }  # fmt: skip
     return add(connection, "handoff", lead_id=lead_id, **{**defaults, **values})
@@ -131,3 +134,61 @@ def add_ingrid(connection: Connection) -> int:
     engineer = add_lead(connection, "Maja Brekke", account_id=account_id, role="engineer", score=33)
     add_reaction(connection, engineer, "clicked", NOW - 5 * DAY, content="scaling-1")
     return lead_id
+
+
+def add_enrollment(connection: Connection, lead_id: int, program: str, step: str, **values: object) -> int:
+    """Active at a step of the current version, since two days, due tomorrow."""
+    versions = metadata.tables["program_version"]
+    version_id = connection.scalar(
+        select(versions.c.id).where(versions.c.program == program, versions.c.is_current)
+    )
+    defaults = {
+        "version_id": version_id, "status": "active", "visit": 1, "arrived_at": NOW - 2 * DAY,
+        "acted": True, "seen_reaction_id": 0, "due_at": NOW + DAY, "deadline_at": NOW + DAY, "wave": 0,
+        "started_at": NOW - 9 * DAY,
+    }  # fmt: skip
+    return add(
+        connection, "enrollment", lead_id=lead_id, program=program, step=step, **{**defaults, **values}
+    )
+
+
+def add_move(
+    connection: Connection, enrollment_id: int, lead_id: int, way: str, rule: str, **values: object
+) -> int:
+    """A transition two days ago, written as `invite > seat`, ` > invite` or `letter > `."""
+    from_step, _, to_step = (part.strip() or None for part in way.partition(">"))
+    defaults = {
+        "at": NOW - 2 * DAY,
+        "visit": 1,
+        "status": "active",
+        "from_step": from_step,
+        "to_step": to_step,
+    }
+    row = {"enrollment_id": enrollment_id, "lead_id": lead_id, "rule": rule, **defaults, **values}
+    return add(connection, "transition", **row)
+
+
+def add_message(connection: Connection, enrollment_id: int, lead_id: int, step: str, **values: object) -> int:
+    """A mail of the scaling series, sent two days ago."""
+    at = NOW - 2 * DAY
+    defaults = {
+        "program": "scaling-series", "visit": 1, "track": "prospects", "content": "scaling-1", "priority": 0,
+        "needs_consent": True, "status": "sent", "planned_at": at, "send_at": at, "attempt_at": at,
+        "sent_at": at,
+        "late": "skip", "attempt": 1,
+    }  # fmt: skip
+    row = {"enrollment_id": enrollment_id, "lead_id": lead_id, "step": step, **defaults, **values}
+    return add(connection, "message", **row)
+
+
+def count_statements(database: Database, work: Callable[[], object]) -> int:
+    """How many statements a piece of work executes."""
+    statements: list[str] = []
+
+    def note(*arguments: Any) -> None:  # noqa: ANN401 - SQLAlchemy's event
+        statements.append(arguments[2])
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    work()
+    event.remove(database.engine, "before_cursor_execute", note)
+    return len([each for each in statements if not each.startswith(("BEGIN", "SET TRANSACTION"))])

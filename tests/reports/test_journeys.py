@@ -1,0 +1,318 @@
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, update
+
+from leadnurture.errors import NotFoundError
+from leadnurture.reports import Journey, as_json, journey, render_journey
+from leadnurture.store import Database
+from leadnurture.store.tables import metadata
+from tests.profile.rows import (
+    DAY,
+    HOUR,
+    NOW,
+    add,
+    add_enrollment,
+    add_handoff,
+    add_ingrid,
+    add_lead,
+    add_message,
+    add_move,
+    add_point,
+    add_reaction,
+    apply,
+    count_statements,
+)  # fmt: skip
+
+LEAD = metadata.tables["lead"]
+MINUTE = timedelta(minutes=1)
+
+
+def told(database: Database, lead: int | str = 1) -> Journey:
+    with database.read() as connection:
+        return journey(connection, lead, NOW)
+
+
+def next_of(database: Database, lead: int | str = 1) -> list[tuple[str, str]]:
+    return [(each.text, each.why) for each in told(database, lead).coming]
+
+
+def consenting(connection: Connection, name: str = "Ann One", **values: object) -> int:
+    lead_id = add_lead(connection, name, **values)
+    add(
+        connection,
+        "consent",
+        lead_id=lead_id,
+        purpose="marketing",
+        given_at=NOW - 30 * DAY,
+        source="form",
+        wording="",
+    )
+    return lead_id
+
+
+def ingrids_journey(database: Database) -> None:
+    """From a report to sales, with a mail that failed and a program that paused."""
+    apply(database)
+    with database.write() as connection:
+        lead_id = add_ingrid(connection)
+        add(
+            connection,
+            "consent",
+            lead_id=lead_id,
+            purpose="marketing",
+            given_at=NOW - 30 * DAY,
+            source="form",
+            wording="",
+        )
+        add(connection, "lead_tag", lead_id=lead_id, tag="expo")
+        add(
+            connection, "interest", lead_id=lead_id, topic="scaling", subject="downtime-costs", reaction_id=3,
+            begins_at=NOW - 18 * DAY, ends_at=NOW + 72 * DAY,
+        )  # fmt: skip
+        series = add_enrollment(
+            connection, lead_id, "scaling-series", "thanks", status="paused", pause="handoff", paused_at=NOW
+        )
+        add_move(
+            connection,
+            series,
+            lead_id,
+            " > invite",
+            'enter stage < "qualified" and interest("scaling")',
+            saw="stage engaged",
+            at=NOW - 18 * DAY,
+        )
+        mail = add_message(
+            connection,
+            series,
+            lead_id,
+            "invite",
+            sent_at=NOW - 13 * DAY,
+            status="delivered",
+            variant="question",
+        )
+        add_reaction(connection, lead_id, "delivered", NOW - 13 * DAY, message_id=mail)
+        add_reaction(connection, lead_id, "opened", NOW - 13 * DAY + HOUR, message_id=mail)
+        clicked = add_reaction(
+            connection,
+            lead_id,
+            "clicked",
+            NOW - 13 * DAY + 2 * HOUR,
+            message_id=mail,
+            content="scaling-1",
+            session="december",
+        )
+        add_point(connection, lead_id, 5, clicked, rule="clicked", begins_at=NOW - 13 * DAY + 2 * HOUR)
+        add_move(connection, series, lead_id, "invite > seat", "on registered", at=NOW - 12 * DAY)
+        add_message(
+            connection, series, lead_id, "letter", content="downtime-costs", status="cancelled", sent_at=None,
+            settled_at=NOW - 6 * DAY, trouble="moved on",
+        )  # fmt: skip
+        add_move(connection, series, lead_id, "seat > thanks", "on attended", at=NOW - DAY + MINUTE)
+        change = {"lead_id": lead_id, "track": "prospects", "agreement": "2026-12-01"}
+        rule = "qualified when fit >= 40 and engagement >= 30"
+        add(
+            connection,
+            "stage_change",
+            from_stage="engaged",
+            to_stage="qualified",
+            at=NOW,
+            rule=rule,
+            saw="fit 65, engagement 70",
+            **change,
+        )
+        rule = "crossed the threshold: fit >= 40 and engagement >= 30"
+        add(
+            connection,
+            "stage_change",
+            from_stage="qualified",
+            to_stage="handed_off",
+            at=NOW,
+            rule=rule,
+            **change,
+        )
+        add_handoff(
+            connection, lead_id, assigned_to="lena", due_at=NOW + 4 * HOUR, score=135, fit=65, engagement=70
+        )
+        add_move(
+            connection, series, lead_id, "thanks > thanks", "handed off to sales", status="paused", at=NOW
+        )
+
+
+def test_the_whole_journey_reads_like_a_story(database: Database) -> None:
+    ingrids_journey(database)
+    text = render_journey(told(database))
+    assert text == Path(__file__).with_name("journey.txt").read_text()
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_lead_is_found_by_number_and_by_address_in_any_case(database: Database) -> None:
+    ingrids_journey(database)
+    assert told(database, "1").who == told(database, " Ingrid.SOLHEIM@example.com ").who == told(database).who
+    with pytest.raises(NotFoundError, match="no lead 'nobody@example"):
+        told(database, "nobody@example.com")
+
+
+def test_the_points_add_up_to_the_engagement(database: Database) -> None:
+    ingrids_journey(database)
+    who = told(database).who
+    assert sum(reason.points for reason in who.fit_reasons) == who.fit
+    assert sum(reason.points for reason in who.reasons) == 75
+
+
+def test_a_machine_reads_it_as_json(database: Database) -> None:
+    ingrids_journey(database)
+    document = json.loads(json.dumps(as_json(told(database))))
+    assert document["who"]["name"] == "Ingrid Solheim"
+    assert {entry["kind"] for entry in document["story"]} >= {
+        "came",
+        "reaction",
+        "mail",
+        "moved",
+        "stage",
+        "handoff",
+    }
+
+
+def test_a_wait_says_what_would_end_it_and_where_silence_leads(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        add_enrollment(connection, consenting(connection), "scaling-series", "last-call")
+    ((text, why),) = next_of(database)
+    assert text == "Silence is taken for an answer"
+    place, waits = why.split(": ")
+    assert place == "Scaling in practice, a webinar series, step last-call"
+    assert waits == (
+        'waits for registered → seat, declined → letter, replied → call, visited("/pricing*") → call; '
+        "else clicked → recording, else again."
+    )
+
+
+def test_a_planned_mail_says_when_it_leaves_and_that_it_was_moved(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = consenting(connection)
+        enrollment_id = add_enrollment(
+            connection, lead_id, "scaling-series", "invite", deadline_at=None, due_at=None
+        )
+        add_message(
+            connection,
+            enrollment_id,
+            lead_id,
+            "invite",
+            status="planned",
+            planned_at=NOW + DAY,
+            send_at=NOW + 2 * DAY,
+            attempt_at=None,
+        )
+    (coming,) = told(database).coming
+    assert (coming.at, coming.text) == (NOW + 2 * DAY, "Scaling without downtime leaves")
+    assert "Planned for tomorrow, 09:00, moved by working hours, pace or a hold" in coming.why
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "why"),
+    [
+        ({"status": "sending"}, "The outcome of a sending", "Scaling without downtime is sending"),
+        ({"status": "unknown"}, "The outcome of a sending", "Scaling without downtime is unknown"),
+    ],
+)
+def test_an_unsettled_mail_is_waited_for(
+    database: Database, values: dict[str, object], text: str, why: str
+) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = consenting(connection)
+        enrollment_id = add_enrollment(
+            connection, lead_id, "scaling-series", "invite", deadline_at=None, due_at=None
+        )
+        add_message(connection, enrollment_id, lead_id, "invite", **values)
+    ((said, reason),) = next_of(database)
+    assert said == text
+    assert why in reason
+
+
+def test_without_consent_or_with_a_suppression_nothing_comes_and_it_is_said(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = add_lead(connection, "Ann One")
+        add(connection, "suppression", email_key="ann.one@example.com", reason="unsubscribed", at=NOW - DAY)
+        consent = {
+            "purpose": "marketing",
+            "given_at": NOW - 9 * DAY,
+            "withdrawn_at": NOW - DAY,
+            "source": "",
+            "wording": "",
+        }
+        add(connection, "consent", lead_id=lead_id, **consent)
+    assert next_of(database) == [
+        ("No mail, ever", "The address is suppressed since 6 Dec: unsubscribed."),
+        ("No mail without consent", "The agreement asks for consent to marketing, and there is none."),
+        ("In no program", "getting-acquainted would take the lead, but there is no consent to marketing."),
+    ]
+
+
+def test_a_hold_and_the_pace_say_until_when(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = consenting(connection, hold_until=NOW + 3 * DAY)
+        enrollment_id = add_enrollment(connection, lead_id, "scaling-series", "invite")
+        add_message(connection, enrollment_id, lead_id, "invite", attempt_at=NOW - DAY)
+        add_message(connection, enrollment_id, lead_id, "letter", attempt_at=NOW - 3 * DAY)
+    coming = {each.text: each for each in told(database).coming}
+    assert coming["The hold ends"].at == NOW + 3 * DAY
+    assert coming["Room for the next mail"].at == NOW + 4 * DAY
+    assert (
+        coming["Room for the next mail"].why == "The pace is 2 in 7 days, and 2 left since Fri 4 Dec, 09:00."
+    )
+
+
+def test_a_pause_says_whose_it_is(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        paused = {"status": "paused", "pause": "agreement", "paused_at": NOW}
+        add_enrollment(connection, consenting(connection), "scaling-series", "invite", **paused)
+    assert next_of(database)[0][1].endswith("paused, since the agreement says so: account.open_handoff.")
+
+
+def test_a_lead_in_no_program_is_told_what_each_asks_for(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        consenting(connection, stage="qualified")
+    ((text, why),) = next_of(database)
+    assert text == "In no program"
+    assert 'trade-show-follow-up asks for stage < "qualified" and attended("expo-2026")' in why
+
+
+def test_a_lead_with_sales_is_left_to_sales(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        consenting(connection, stage="opportunity")
+    assert next_of(database) == [("No program", "The lead is opportunity: sales has the word.")]
+
+
+def test_what_is_due_at_once_is_said_so(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = consenting(connection)
+        add_enrollment(connection, lead_id, "scaling-series", "again", deadline_at=None, due_at=0)
+        connection.execute(update(LEAD).where(LEAD.c.id == lead_id).values(look_at=NOW - HOUR))
+    assert [(each.at, each.text) for each in told(database).coming] == [
+        (NOW, "The next wave decides"),
+        (NOW, "A look at what has changed"),
+    ]
+
+
+def test_a_long_past_costs_the_same_statements(database: Database) -> None:
+    ingrids_journey(database)
+    told(database)
+    few = count_statements(database, lambda: told(database))
+    with database.write() as connection:
+        for number in range(40):
+            reaction_id = add_reaction(
+                connection, 1, "visited", NOW - number * HOUR, argument=f"/docs/{number}"
+            )
+            add_point(connection, 1, 1, reaction_id)
+    assert count_statements(database, lambda: told(database)) == few

@@ -1,0 +1,98 @@
+import json
+
+from leadnurture.reports import as_json, duplicates, render_status, status
+from leadnurture.store import Database
+from tests.profile.rows import (
+    DAY,
+    NOW,
+    add,
+    add_enrollment,
+    add_handoff,
+    add_ingrid,
+    add_lead,
+    add_message,
+    apply,
+    count_statements,
+)  # fmt: skip
+
+
+def some_of_all(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = add_ingrid(connection)
+        enrollment_id = add_enrollment(connection, lead_id, "scaling-series", "invite", due_at=NOW)
+        add_message(connection, enrollment_id, lead_id, "invite")
+        handoff_id = add_handoff(connection, lead_id)
+        add(
+            connection,
+            "notice",
+            handoff_id=handoff_id,
+            kind="handoff",
+            person="lena",
+            status="planned",
+            planned_at=NOW,
+            attempts=0,
+        )
+        add_lead(connection, "Ben Two", look_at=NOW)
+
+
+def test_the_numbers_of_everything(database: Database) -> None:
+    some_of_all(database)
+    with database.read() as connection:
+        numbers = status(connection, NOW)
+    assert (numbers.leads, numbers.enrollments, numbers.due, numbers.looks_due) == (4, 1, 1, 1)
+    assert numbers.messages == {"sent": 1}
+    assert numbers.reactions == {"clicked": 2, "attended": 1, "downloaded": 1, "feedback": 1, "visited": 1}
+    assert numbers.handoffs == {"open": 1}
+    assert numbers.notices == {"planned": 1}
+    assert numbers.stages == {"new": 3, "handed_off": 1}
+
+
+def test_a_machine_reads_them_as_json(database: Database) -> None:
+    some_of_all(database)
+    with database.read() as connection:
+        told = json.loads(json.dumps(as_json(status(connection, NOW))))
+    assert told["leads"] == 4
+    assert told["messages"] == {"sent": 1}
+    assert told["now"] == "2026-12-07T08:00:00+00:00"
+    assert {row["name"] for row in told["programs"]} >= {"scaling-series", "quiet-client"}
+
+
+def test_a_person_reads_them_in_a_terminal(database: Database) -> None:
+    some_of_all(database)
+    with database.read() as connection:
+        text = render_status(status(connection, NOW))
+    assert text.startswith("4 leads, 1 enrollments, 1 due now\n")
+    assert "handoffs        open 1" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_an_empty_project_has_numbers_too(database: Database) -> None:
+    apply(database)
+    with database.read() as connection:
+        assert status(connection, NOW).leads == 0
+        assert duplicates(connection) == 0
+        assert "none" in render_status(status(connection, NOW))
+
+
+def test_a_content_that_came_twice_is_a_duplicate_whichever_step_sent_it(database: Database) -> None:
+    some_of_all(database)
+    with database.write() as connection:
+        assert duplicates(connection) == 0
+        add_message(connection, 1, 1, "invite", visit=2, session="january")
+        add_message(connection, 1, 1, "letter", status="failed")
+        add_message(connection, 1, 1, "again", status="planned")
+        assert duplicates(connection) == 0
+        add_message(connection, 1, 1, "recording", status="unknown")
+        add_message(connection, 1, 1, "thanks", sent_at=NOW + DAY)
+        assert duplicates(connection) == 2
+
+
+def test_the_number_of_statements_is_fixed(database: Database) -> None:
+    some_of_all(database)
+
+    def ask() -> None:
+        with database.read() as connection:
+            status(connection, NOW)
+
+    assert count_statements(database, ask) == 11
