@@ -35,6 +35,11 @@ def _validator() -> Draft202012Validator:
 VALIDATOR = _validator()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # every thread of a delivery knocks at once
+
+
 class FakeSendGrid:
     """A running fake. `script` holds the next answers by name; when it is empty, 202."""
 
@@ -47,8 +52,7 @@ class FakeSendGrid:
         self.elsewhere = 0
         self._at_once = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @contextmanager

@@ -1,0 +1,137 @@
+"""What races on PostgreSQL, stepped: two connections, one of which waits for the other."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from leadnurture.engine import NewReaction, lock_leads, record_in
+from leadnurture.mail.claim import Claimed, claim, reserve
+from leadnurture.mail.freeze import Freezer
+from leadnurture.store import Database, open_database
+from tests.mail.scene import LINKS, MACHINE, NOW, Scene
+
+UNTIL = MACHINE + timedelta(minutes=5)
+
+
+@pytest.fixture
+def race(postgres_url: str) -> Iterator[Scene]:
+    """The company on PostgreSQL."""
+    database = open_database(postgres_url)
+    scene = Scene(database)
+    scene.apply()
+    yield scene
+    database.dispose()
+
+
+class Claiming(threading.Thread):
+    """Claims what is reserved, in a transaction of its own."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+        self.claimed = Claimed()
+        with database.write() as connection:
+            self._picks = reserve(connection, "me", NOW, MACHINE, UNTIL, 10)
+        self._freezer = Freezer(LINKS)
+        with database.read() as connection:
+            self._freezer.load(connection)
+
+    def run(self) -> None:
+        """Waits for the leads' locks, if need be."""
+        with self._database.write() as connection:
+            self.claimed = claim(connection, "me", self._picks, self._freezer, NOW, UNTIL)
+
+
+def wait_until_blocked(scene: Scene) -> None:
+    """Returns once a connection waits for a lock."""
+    ends = time.monotonic() + 10
+    while time.monotonic() < ends:
+        with scene.database.read() as connection:
+            if connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+                return
+    pytest.fail("nobody waits")
+
+
+def test_nothing_is_claimed_once_an_unsubscribe_has_committed(race: Scene) -> None:
+    lead_id = race.lead(1)
+    message_id = race.message(lead_id)
+    claiming = Claiming(race.database)
+    with race.database.write() as connection:
+        lock_leads(connection, [lead_id])
+        record_in(connection, [NewReaction("unsubscribed", "u", "web", lead_id=lead_id)], NOW)
+        claiming.start()
+        wait_until_blocked(race)
+    claiming.join()
+    assert claiming.claimed.mails == ()
+    assert race.row("message", message_id).status == "cancelled"
+
+
+def test_an_unsubscribe_that_is_told_by_its_row_alone_is_seen_too(race: Scene) -> None:
+    lead_id = race.lead(1)
+    message_id = race.message(lead_id)
+    claiming = Claiming(race.database)
+    with race.database.write() as connection:
+        lock_leads(connection, [lead_id])
+        connection.execute(
+            race.tables["suppression"]
+            .insert()
+            .values(email_key="lead1@example.org", reason="unsubscribed", at=NOW)
+        )
+        claiming.start()
+        wait_until_blocked(race)
+    claiming.join()
+    assert (claiming.claimed.mails, claiming.claimed.refused) == ((), 1)
+    assert race.row("message", message_id).status == "cancelled"
+
+
+def test_who_becomes_a_client_while_a_mail_is_claimed_gets_none(race: Scene) -> None:
+    lead_id = race.lead(1)
+    race.message(lead_id)
+    claiming = Claiming(race.database)
+    with race.database.write() as connection:
+        lock_leads(connection, [lead_id])
+        connection.execute(race.tables["lead"].update().values(track="clients"))
+        claiming.start()
+        wait_until_blocked(race)
+    claiming.join()
+    assert (claiming.claimed.mails, claiming.claimed.refused) == ((), 1)
+
+
+def test_a_change_that_awaits_its_look_comes_before_the_claim(race: Scene) -> None:
+    lead_id = race.lead(1)
+    message_id = race.message(lead_id)
+    claiming = Claiming(race.database)
+    with race.database.write() as connection:
+        lock_leads(connection, [lead_id])
+        connection.execute(race.tables["lead"].update().values(look_at=NOW))
+        claiming.start()
+        wait_until_blocked(race)
+    claiming.join()
+    message = race.row("message", message_id)
+    assert (claiming.claimed.mails, message.status, message.lease_owner) == ((), "planned", None)
+
+
+def test_two_claims_of_one_message_make_one_mail(race: Scene) -> None:
+    lead_id = race.lead(1)
+    race.message(lead_id)
+    first = Claiming(race.database)
+    with race.database.write() as connection:
+        mine = claim(connection, "me", [*first._picks], first._freezer, NOW, UNTIL)
+        first.start()
+        wait_until_blocked(race)
+    first.join()
+    assert (len(mine.mails), len(first.claimed.mails)) == (1, 0)
+
+
+def test_reserving_steps_over_what_another_worker_reserves(race: Scene) -> None:
+    for number in range(4):
+        race.message(race.lead(number))
+    with race.database.write() as one:
+        first = reserve(one, "one", NOW, MACHINE, UNTIL, 2)
+        with race.database.write() as other:
+            second = reserve(other, "other", NOW, MACHINE, UNTIL, 10)
+    assert (len(first), len(second), set(first) & set(second)) == (2, 2, set())
