@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from leadnurture.domain.vocabulary import TRACKS, Track
-from leadnurture.errors import NotFoundError, ProjectProblemsError, SchemaOutdatedError
+from leadnurture.errors import (
+    DatabaseUnavailableError,
+    NotFoundError,
+    ProjectProblemsError,
+    SchemaOutdatedError,
+)
 
 if TYPE_CHECKING:
     from leadnurture.domain.definitions import Definitions
@@ -104,15 +109,25 @@ def find_project(root: Path) -> Path:
 def open_project(root: Path, settings: "Settings | None" = None) -> Project:
     """Opens the project in a folder. Makes a new SQLite database; any other schema must be the newest."""
     from leadnurture.settings import load_settings
-    from leadnurture.store import is_migrated, migrate, open_database
+    from leadnurture.store import is_migrated, migrate
 
     settings = settings or load_settings(find_project(root))
-    database = open_database(settings.database_url)
+    database = _open_database(settings)
     if not is_migrated(database):
         if not (database.is_sqlite and _is_new(database)):
             raise SchemaOutdatedError
         migrate(database)
     return Project(settings, database)
+
+
+def _open_database(settings: "Settings") -> "Database":
+    from leadnurture.store import open_database
+
+    try:
+        return open_database(settings.database_url)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        said = f"The database cannot lie at {error.filename} ({error.strerror}); correct LEADNURTURE_DATABASE_URL."
+        raise DatabaseUnavailableError(said) from error
 
 
 def _is_new(database: "Database") -> bool:
@@ -125,9 +140,9 @@ def _is_new(database: "Database") -> bool:
 def migrate_project(root: Path) -> bool:
     """Brings the project's database to the newest schema; whether there was anything to do."""
     from leadnurture.settings import load_settings
-    from leadnurture.store import is_migrated, migrate, open_database
+    from leadnurture.store import is_migrated, migrate
 
-    database = open_database(load_settings(find_project(root)).database_url)
+    database = _open_database(load_settings(find_project(root)))
     try:
         was_old = not is_migrated(database)
         migrate(database)

@@ -12,7 +12,7 @@ import typer
 from leadnurture.app import Project, find_project, open_project
 from leadnurture.cli.logs import configure_logs
 from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
-from leadnurture.errors import PortBusyError
+from leadnurture.errors import NotFoundError, PortBusyError
 
 if TYPE_CHECKING:
     from flows.nurture import WaveDone
@@ -80,13 +80,19 @@ def wave(
 ) -> None:
     """Run a wave of a program now, if anything is due in it."""
     opened = _open_for_flows(project)
-    opened.definitions().program(program)
+    _refuse_unknown(opened, program)
     from flows.nurture import run_wave
 
     done = _with_runs(opened, lambda runs: run_wave(opened, program, f"command:{os.getpid()}", runs))
     show(done, form, lambda: _told_of(done) if done else "Nothing is due, or a worker is at it.")
     if done is not None and done.failed:
         raise typer.Exit(1)
+
+
+def _refuse_unknown(project: Project, program: str) -> None:
+    names = [each.name for each in project.definitions().programs]
+    if program not in names:
+        raise NotFoundError(f"There is no program {program}; there are {', '.join(names)}.")
 
 
 def _told_of(done: "WaveDone") -> str:
