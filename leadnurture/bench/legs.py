@@ -33,6 +33,8 @@ from leadnurture.store import Database, open_database
 
 PROGRAM: Final = "drip-3"
 BATCH: Final = 5_000
+PARALLEL: Final = 128
+"""Threads of the whole path, as for a provider that is asked over a network; no more mails are claimed at once."""
 
 
 class AcceptsAtOnce:
@@ -55,7 +57,7 @@ def whole_leg(database: Database) -> None:
     links, provider = Links("bench", "http://127.0.0.1:8080"), AcceptsAtOnce()
 
     def send(now: datetime) -> None:
-        while deliver(database, provider, links, now, machine_now=datetime.now(UTC)).sent:
+        while deliver(database, provider, links, now, machine_now=datetime.now(UTC), parallel=PARALLEL).sent:
             pass
 
     _course(database, send)

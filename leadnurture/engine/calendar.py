@@ -138,12 +138,14 @@ def same_hour_next_working_day(zone: Expression, instant: Expression) -> Express
     today, following = _days(), _days()
     since = _micros(instant) - _micros(today.c.begins_at)
     # What the clock on the wall shows, whether or not it was changed that day, and again on the other day.
-    is_changed = since >= today.c.shift_from * MINUTE - case((today.c.shift > 0, today.c.shift), else_=0)
+    is_changed = since >= cast(today.c.shift_from, BigInteger) * MINUTE - case(
+        (today.c.shift > 0, today.c.shift), else_=0
+    )
     shown = since + case((is_changed, today.c.shift), else_=0)
     moved = one(
         _micros(following.c.begins_at)
         + shown
-        - case((following.c.shift_from * MINUTE <= shown, following.c.shift), else_=0),
+        - case((cast(following.c.shift_from, BigInteger) * MINUTE <= shown, following.c.shift), else_=0),
         today.c.zone == zone,
         today.c.begins_at <= instant,
         today.c.ends_at > instant,

@@ -165,7 +165,8 @@ def _chunk(connection: Connection, track: Track, now: datetime, chunk: int) -> L
     leads = connection.execute(statements.claim, values).rowcount
     if not leads:
         return Looked()
-    if connection.dialect.name != "sqlite":  # there nobody else can have looked
+    if connection.dialect.name != "sqlite":  # there nobody else can have looked, and nothing is planned by numbers
+        connection.execute(sql("ANALYZE work_lead"))
         connection.execute(statements.drop, values)
     connection.execute(statements.judge_track, values)
     switched = _switch(connection, track, now)
