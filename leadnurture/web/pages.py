@@ -62,7 +62,9 @@ def start(site: Here, track: Track = "prospects") -> HTMLResponse:
     """How everything stands."""
     now = site.project.clock()
     status = _ask(site, lambda connection: reports.status(connection, now))
-    return site.page("start.html", {"section": "/", "track": track, "status": status})
+    programs = [row for row in status.programs if row.track == track and row.is_live]
+    values = {"section": "/", "track": track, "status": status, "programs": programs}
+    return site.page("start.html", values)
 
 
 @router.api_route("/programs", methods=READ)

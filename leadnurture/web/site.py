@@ -79,7 +79,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": wording.number, "words": wording.words}
+    environment.filters |= {
+        "number": wording.number,
+        "words": wording.words,
+        "agreement": telling.agreement_told,
+    }
     environment.globals |= {"counted": wording.counted, "share": wording.share, "span": telling.span_told}
     return environment
 

@@ -44,6 +44,10 @@ class Wording:
         written = telling.moment_told(instant, self.zone, self.now)
         return Markup('<time datetime="{}">{}</time>').format(instant.isoformat(timespec="minutes"), written)
 
+    def ahead(self, instant: datetime) -> str:
+        """`20 min`, `3 days`: how far off it is; `now` once it is due."""
+        return "now" if instant <= self.now else telling.span_told(instant - self.now)
+
     def due(self, instant: datetime | None) -> Markup:
         """The same for what is to come: `now` once it is due."""
         if instant is not None and instant <= self.now:

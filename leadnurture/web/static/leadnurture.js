@@ -26,7 +26,7 @@ if (window.mermaid) {
     `.${what} .nodeLabel{color:var(--${text})!important}`;
   mermaid.initialize({
     startOnLoad: false, securityLevel: "strict", theme: "base", fontFamily: "inherit",
-    flowchart: { curve: "basis", nodeSpacing: 36, rankSpacing: 44, padding: 10, useMaxWidth: false },
+    flowchart: { curve: "basis", nodeSpacing: 40, rankSpacing: 48, padding: 10, useMaxWidth: false },
     themeVariables: { fontSize: "13px" },
     themeCSS: box("node", "paper", "edge", "ink") + box("outer", "sunken", "line", "ink-2") + box("trouble", "over-soft", "over", "ink") +
       ".edgePaths path,.flowchart-link{stroke:var(--edge)!important}.marker{fill:var(--edge)!important;stroke:var(--edge)!important}" +
