@@ -14,15 +14,9 @@ from leadnurture.engine.calendar import (
 )
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.handoffs import Decided, decide_handoff
-from leadnurture.engine.leads import (
-    Imported,
-    LeadInput,
-    close_session,
-    import_leads,
-    leads_matching,
-    set_deal,
-)
+from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
+from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
 from leadnurture.engine.sending import Settled, settle_messages
 from leadnurture.engine.sql import lock_leads, wake_leads

@@ -8,25 +8,19 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from zoneinfo import available_timezones
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from leadnurture.domain.condition import Condition, Value
-from leadnurture.domain.vocabulary import ReactionKind
+from leadnurture.domain.condition import Value
 from leadnurture.engine.calendar import fill_calendar
-from leadnurture.engine.conditions import Scope, compile_condition
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.facts import stored_value
 from leadnurture.engine.freemail import FREE_MAIL
-from leadnurture.engine.moves import end_enrollments
-from leadnurture.engine.reactions import NewReaction, Recorded, record_in
-from leadnurture.engine.sql import lock_leads, lock_leads_of, run, sql, wake_leads
-from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.engine.sql import lock_leads_of, run, sql
 from leadnurture.store import Database, stage
-from leadnurture.store.tables import Lead
-from leadnurture.store.work import empty, work_end, work_import, work_said
+from leadnurture.store.work import empty, work_import, work_said
 
 BATCH: Final = 5_000
 LEGAL_FORMS: Final = frozenset(
@@ -112,7 +106,7 @@ def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, s
     merged: dict[str, dict[str, Any]] = {}
     owners = {person.email.casefold(): person.id for person in company.people}
     for lead in leads:  # the same person twice in a batch: the later row adds to the earlier
-        row = merged.setdefault(_key(lead.email), {})
+        row = merged.setdefault(email_key(lead.email), {})
         row.update(
             {
                 name: value
@@ -143,10 +137,11 @@ def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, s
     }
     touched = connection.execute(sql("SELECT count(*) FROM work_import WHERE is_changed")).scalar_one()
     known = len(merged) - created
-    return Imported(created, touched, known - touched, tuple(ids[_key(lead.email)] for lead in leads))
+    return Imported(created, touched, known - touched, tuple(ids[email_key(lead.email)] for lead in leads))
 
 
-def _key(email: str) -> str:
+def email_key(email: str) -> str:
+    """An address for matching: case does not count."""
     return email.strip().casefold()
 
 
@@ -171,7 +166,7 @@ def _columns(lead: LeadInput, company_zone: str, owners: Mapping[str, str]) -> d
     account = lead.account.strip() or (domain.split(".")[0].title() if owns_domain else "")
     return {
         "email": email,
-        "email_key": _key(email),
+        "email_key": email_key(email),
         "first_name": lead.first_name.strip(),
         "last_name": lead.last_name.strip(),
         "account": account,
@@ -191,7 +186,7 @@ def _columns(lead: LeadInput, company_zone: str, owners: Mapping[str, str]) -> d
 
 def _said(leads: Sequence[LeadInput], now: datetime) -> Iterator[dict[str, Any]]:
     for lead in leads:
-        key = _key(lead.email)
+        key = email_key(lead.email)
         for name, value in lead.facts.items():
             text, number = stored_value(value, now.date())
             yield _line(
@@ -393,160 +388,3 @@ SAID: Final = (
                WHERE s.kind = 'withdrawn' AND s.lead_id = consent.lead_id AND s.name = consent.purpose)""",
     _WAKE_COLLEAGUES,
 )
-
-
-def set_deal(
-    database: Database,
-    lead_id: int,
-    status: Literal["won", "lost"],
-    value: float | None,
-    key: str,
-    now: datetime,
-) -> None:
-    """Records a deal, once per key.
-
-    A won one makes the account a client, as far as the company's rule says so.
-    """
-
-    def write(connection: Connection) -> None:
-        row = connection.execute(
-            sql("SELECT account_id, email FROM lead WHERE id = :id"), {"id": lead_id}
-        ).first()
-        if row is None:
-            msg = f"There is no lead {lead_id}; search for it on /leads."
-            raise NotFoundError(msg)
-        account_id = row.account_id or _own_account(connection, lead_id, row.email, now)
-        colleagues = connection.execute(
-            sql("SELECT id FROM lead WHERE account_id = :id OR id = :lead"),
-            {"id": account_id, "lead": lead_id},
-        )
-        ids = list(colleagues.scalars())
-        lock_leads(connection, ids)
-        fresh = run(
-            connection,
-            """
-            INSERT INTO deal (lead_id, account_id, status, value, at, key)
-            VALUES (:lead, :account, :status, :value, :now, :key) ON CONFLICT DO NOTHING""",
-            lead=lead_id, account=account_id, status=status, value=value, now=now, key=key,
-        )  # fmt: skip
-        if not fresh:
-            return
-        run(
-            connection,
-            """
-            INSERT INTO stage_change (lead_id, track, from_stage, to_stage, at, rule, agreement)
-            SELECT id, track, stage, :status, :now, :rule, '' FROM lead WHERE id = :lead AND stage <> :status""",
-            lead=lead_id, status=status, now=now, rule=f"deal {status}",
-        )  # fmt: skip
-        run(
-            connection,
-            "UPDATE lead SET stage = :status, stage_since = :now WHERE id = :lead",
-            lead=lead_id,
-            status=status,
-            now=now,
-        )
-        if status == "won":
-            run(
-                connection,
-                """
-                INSERT INTO account_fact (account_id, name, number) VALUES (:account, 'deal_won', 1)
-                    ON CONFLICT (account_id, name) DO UPDATE SET number = 1""",
-                account=account_id,
-            )
-        _end_with_deal(connection, lead_id, status, now)
-        wake_leads(connection, ids, now)
-
-    database.run(write)
-
-
-def _own_account(connection: Connection, lead_id: int, email: str, now: datetime) -> int:
-    """An account for somebody who bought without a company's address."""
-    lock_leads(connection, [lead_id])
-    run(
-        connection,
-        "INSERT INTO account (name, name_key, created_at) VALUES (:name, :name, :now) ON CONFLICT DO NOTHING",
-        name=email.casefold(),
-        now=now,
-    )
-    account = connection.execute(
-        sql("SELECT id FROM account WHERE name_key = :name"), {"name": email.casefold()}
-    ).scalar_one()
-    run(connection, "UPDATE lead SET account_id = :account WHERE id = :lead", account=account, lead=lead_id)
-    return int(account)
-
-
-def _end_with_deal(connection: Connection, lead_id: int, status: str, now: datetime) -> None:
-    empty(connection, work_end)
-    run(
-        connection,
-        """
-        INSERT INTO work_end (enrollment_id, lead_id, status, rule)
-        SELECT id, lead_id, CASE WHEN goal_at IS NULL THEN 'exited' ELSE 'reached' END, :rule
-          FROM enrollment WHERE lead_id = :lead AND status IN ('active', 'paused')""",
-        lead=lead_id,
-        rule=f"deal {status}",
-    )
-    end_enrollments(connection, now)
-
-
-def close_session(
-    database: Database, content: str, session: str | None, attended: Sequence[str], now: datetime, source: str
-) -> Recorded:
-    """Closes an attendance list: who is on it attended, who had a seat and is not on it missed.
-
-    Safe to repeat.
-    """
-
-    def close(connection: Connection) -> Recorded:
-        known = (
-            connection.execute(
-                sql("SELECT name FROM content_session WHERE content = :content"), {"content": content}
-            )
-            .scalars()
-            .all()
-        )
-        if (session or "") not in {*known, *([] if known else [""])}:
-            msg = f"{content} has no session {session!r}; choose one of: {', '.join(known) or 'none'}."
-            raise InvalidInputError(msg)
-        came = {_key(email) for email in attended}
-        seats = connection.execute(
-            sql("""
-                SELECT l.email_key FROM standing s JOIN lead l ON l.id = s.lead_id
-                 WHERE s.content = :content AND s.session = :session AND s.kind = 'registered' ORDER BY l.id"""),
-            {"content": content, "session": session or ""},
-        ).scalars()
-        told: list[tuple[ReactionKind, str]] = [("attended", email) for email in sorted(came)] + [
-            ("missed", email) for email in seats if email not in came
-        ]
-        reactions = [
-            NewReaction(
-                kind,
-                f"{content}/{session or ''}/{email}/{kind}",
-                source,
-                email=email,
-                content=content,
-                session=session,
-            )
-            for kind, email in told
-        ]
-        run(
-            connection,
-            "UPDATE content_session SET closed_at = coalesce(closed_at, :now) WHERE content = :content AND name = :session",
-            content=content,
-            session=session or "",
-            now=now,
-        )
-        return record_in(connection, reactions, now)
-
-    return database.run(close)
-
-
-def leads_matching(
-    connection: Connection, condition: Condition, lead_ids: Sequence[int], now: datetime
-) -> set[int]:
-    """Which of these leads meet a condition of a head or an agreement."""
-    lead = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-    rows = select(lead.c.id).where(
-        lead.c.id.in_(list(lead_ids)), compile_condition(condition, Scope(lead=lead))
-    )
-    return set(connection.execute(rows, {"now": now}).scalars())

@@ -38,8 +38,9 @@ from leadnurture.domain.condition import Condition
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Arm, Go, Program, Send, Step
 from leadnurture.domain.vocabulary import SESSION_KINDS
-from leadnurture.engine.conditions import NOW, Scope, compile_condition, fired_by, living, values_seen
-from leadnurture.engine.sql import bytewise, one, some
+from leadnurture.engine.conditions import NOW, Scope, compile_condition, fired_by, values_seen
+from leadnurture.engine.shelf import Shelf
+from leadnurture.engine.sql import one, some
 from leadnurture.engine.windows import Timing
 from leadnurture.store.instants import Instant
 from leadnurture.store.tables import (
@@ -55,7 +56,7 @@ from leadnurture.store.tables import (
     Standing,
     Transition,
 )
-from leadnurture.store.work import work_shelf, work_step, work_window
+from leadnurture.store.work import work_step, work_window
 
 Expression = ColumnElement[Any]
 e: Final = Enrollment.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
@@ -267,7 +268,7 @@ class _Builder:
                 statements.append(self._from_window("planned_at", "send_at", "late_at", "deadline_at"))
         else:
             statements += self.timing.anchored_statements()
-        statements += self._choose(send)
+        statements += Shelf(self.definitions, self.program, self.timing).choose(send)
         return statements
 
     @property
@@ -277,212 +278,6 @@ class _Builder:
         if send is None or send.content is None or self.timing.has_anchor:
             return False
         return self.definitions.content(send.content).kind not in SESSION_KINDS
-
-    def _choose(self, send: Send) -> list[Executable]:
-        if send.content is not None:
-            return self._choose_fixed(send.content)
-        statements: list[Executable] = []
-        new = and_(w.c.is_new, w.c.trouble.is_(None))
-        statements.append(update(w).where(new).values(content=null()))
-        kinds = set(send.next_of)
-        if kinds & SESSION_KINDS:
-            statements += [
-                work_shelf.delete(),
-                self._shelve_sessions(sorted(kinds & SESSION_KINDS), send.about),
-            ]
-            statements += self._next_session(send.about)
-        if kinds - SESSION_KINDS:
-            statements += [work_shelf.delete(), self._shelve(sorted(kinds - SESSION_KINDS), send.about)]
-            best = self._best(self._order(send.about), send.about, work_shelf.c.content)
-            statements.append(
-                update(w)
-                .where(new, w.c.content.is_(None))
-                .values(content=best, session_content=null(), session=null())
-            )
-        statements.append(self._about_itself(new))
-        statements.append(update(w).where(new, w.c.content.is_(None)).values(trouble="empty"))
-        return statements
-
-    def _about_itself(self, new: Expression) -> Executable:
-        """A mail that is about no session is about its own content, unless it is anchored on a webinar's."""
-        return update(w).where(new, w.c.session.is_(None)).values(session_content=w.c.content, session="")
-
-    def _choose_fixed(self, name: str) -> list[Executable]:
-        new = and_(w.c.is_new, w.c.trouble.is_(None))
-        kind = self.definitions.content(name).kind
-        if kind in SESSION_KINDS:
-            return [
-                work_shelf.delete(),
-                self._shelve_sessions([kind], None, name),
-                *self._next_session(None),
-                self._refuse(
-                    new,
-                    (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
-                    (w.c.content.is_(None), "empty"),
-                ),
-            ]
-        anchored = self.timing.has_anchor
-        about_session: dict[str, Any] = {} if anchored else {"session_content": name, "session": ""}
-        chosen = update(w).where(new).values(content=name, **about_session)
-        had = [
-            message.c.lead_id == w.c.lead_id,
-            message.c.content == name,
-            message.c.track == self.program.track,
-            message.c.status.not_in(NOT_GONE),
-        ]
-        if anchored:  # a mail about a webinar goes once per session
-            had.append(func.coalesce(message.c.session, "") == func.coalesce(w.c.session, ""))
-        offered = some(content.c.name == name, content.c.is_live, of=[content])
-        return [
-            chosen,
-            self._refuse(
-                new,
-                (not_(offered), "empty"),
-                (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
-                (
-                    or_(some(*had, of=[message]), self._reacted(literal(name), ("downloaded", "declined"))),
-                    "had",
-                ),
-            ),
-            *([self._about_itself(new)] if anchored else []),
-        ]
-
-    @staticmethod
-    def _refuse(new: Expression, *troubles: tuple[Expression, str]) -> Executable:
-        """The first trouble that a new row has; one pass over the chunk, and only troubled rows are written."""
-        return (
-            update(w)
-            .where(new, or_(*(condition for condition, _ in troubles)))
-            .values(trouble=case(*troubles))
-        )
-
-    def _standing_of(self, lead_id: Expression, name: Expression, kinds: Sequence[str]) -> Expression:
-        return some(
-            standing.c.lead_id == lead_id,
-            standing.c.content == name,
-            standing.c.kind.in_(kinds),
-            of=[standing],
-        )
-
-    def _reacted(self, name: Expression, kinds: Sequence[str]) -> Expression:
-        return some(
-            reaction.c.lead_id == w.c.lead_id,
-            reaction.c.kind.in_(kinds),
-            reaction.c.content == name,
-            of=[reaction],
-        )
-
-    def _shelve_sessions(
-        self, kinds: Sequence[str], about: str | None, name: str | None = None
-    ) -> Executable:
-        """Sessions ahead that have seats left and a variant for the track."""
-        here = (
-            standing.c.content == session.c.content,
-            standing.c.session == session.c.name,
-            standing.c.kind == "registered",
-        )
-        taken = one(func.count(), *here, of=[standing])
-        chosen = self._offered(kinds, about, name)
-        return insert(work_shelf).from_select(
-            ["content", "session", "starts_at", "published_day"],
-            select(session.c.content, session.c.name, session.c.starts_at, content.c.published_day)
-            .join_from(session, content, content.c.name == session.c.content)
-            .where(
-                *chosen, session.c.starts_at > NOW, or_(content.c.seats.is_(None), taken < content.c.seats)
-            ),
-        )
-
-    def _shelve(self, kinds: Sequence[str], about: str | None) -> Executable:
-        return insert(work_shelf).from_select(
-            ["content", "published_day"],
-            select(content.c.name, content.c.published_day).where(*self._offered(kinds, about, None)),
-        )
-
-    def _offered(self, kinds: Sequence[str], about: str | None, name: str | None) -> list[Expression]:
-        chosen: list[Expression] = [
-            content.c.is_live,
-            content.c.kind.in_(kinds),
-            or_(content.c.until_at.is_(None), content.c.until_at > NOW),
-            some(variant.c.content == content.c.name, variant.c.track == self.program.track, of=[variant]),
-        ]
-        if name is not None:
-            chosen.append(content.c.name == name)
-        elif about not in {None, "interests"}:
-            chosen.append(some(topic.c.content == content.c.name, topic.c.topic == about, of=[topic]))
-        return chosen
-
-    def _strength(self) -> Expression:
-        """How many living interests of the lead a content of the shelf meets."""
-        met = (
-            topic.c.topic == interest.c.topic,
-            topic.c.content == work_shelf.c.content,
-            interest.c.lead_id == w.c.lead_id,
-        )
-        return one(func.count(), *met, *living(interest), of=[interest, topic])
-
-    def _order(self, about: str | None) -> list[Expression]:
-        """Strongest living interest first, newest first, then by name.
-
-        Least is best, so that all are sorted upwards.
-        """
-        newest: list[Expression] = [-work_shelf.c.published_day, bytewise(work_shelf.c.content)]
-        return [-self._strength(), *newest] if about == "interests" else newest
-
-    def _not_had(self) -> list[Expression]:
-        name = work_shelf.c.content
-        sent = some(
-            message.c.lead_id == w.c.lead_id, message.c.content == name, message.c.track == self.program.track,
-            message.c.status.not_in(NOT_GONE), or_(work_shelf.c.session.is_(None), message.c.session == work_shelf.c.session),
-            of=[message],
-        )  # fmt: skip
-        return [
-            not_(sent),
-            not_(self._standing_of(w.c.lead_id, name, ("attended", "declined"))),
-            not_(self._reacted(name, ("downloaded", "declined"))),
-        ]
-
-    def _best(
-        self, order: Sequence[Expression], about: str | None, column: Expression, *more: Expression
-    ) -> Expression:
-        wanted = [*self._not_had(), *more]
-        if about == "interests":
-            wanted.append(self._strength() > 0)
-        # Sorted by columns of a derived table: SQLite resolves no outer name inside of an ORDER BY.
-        keys = [key.label(f"key_{place}") for place, key in enumerate(order)]
-        offers = select(column.label("offer"), *keys).where(*wanted).correlate_except(work_shelf).subquery()
-        ranked = select(offers.c.offer).order_by(*(offers.c[key.name] for key in keys)).limit(1)
-        return ranked.correlate_except(offers).scalar_subquery()
-
-    def _next_session(self, about: str | None) -> list[Executable]:
-        """The soonest session behind the sending that he has not had; one that he registered for counts, it
-        ends the wait.
-        """
-        new = and_(w.c.is_new, w.c.trouble.is_(None))
-        seat = (
-            standing.c.lead_id == w.c.lead_id,
-            standing.c.content == work_shelf.c.content,
-            standing.c.session == work_shelf.c.session,
-        )
-        has_seat = some(*seat, standing.c.kind == "registered", of=[standing])
-        order = [case((has_seat, 0), else_=1), work_shelf.c.starts_at, bytewise(work_shelf.c.content)]
-        behind = work_shelf.c.starts_at > func.coalesce(w.c.send_at, NOW)
-        key = work_shelf.c.content + literal("\n") + work_shelf.c.session
-        return [
-            update(w)
-            .where(new)
-            .values(content=self._best(order, about, key, behind), session_content=null(), session=null()),
-            update(w)
-            .where(
-                new,
-                w.c.content.is_not(None),
-                w.c.content == work_shelf.c.content + literal("\n") + work_shelf.c.session,
-            )
-            .values(
-                content=work_shelf.c.content,
-                session_content=work_shelf.c.content,
-                session=work_shelf.c.session,
-            ),
-        ]
 
     # --- judging -------------------------------------------------------------------------------------------
 

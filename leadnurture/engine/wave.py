@@ -213,7 +213,9 @@ def _chunk(
     due = connection.execute(statements.claim, values).rowcount
     if not due:
         return StepDone(name)
-    if connection.dialect.name != "sqlite":  # there nobody else can have moved them, and nothing is planned by numbers
+    if (
+        connection.dialect.name != "sqlite"
+    ):  # there nobody else can have moved them, and nothing is planned by numbers
         connection.execute(sql("ANALYZE work_step"))
         connection.execute(statements.drop, values)
     for statement in statements.act:

@@ -1,0 +1,176 @@
+"""What people tell of leads afterwards: a deal won or lost, who came to a session. And which leads meet a condition."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Connection, select
+
+from leadnurture.domain.condition import Condition
+from leadnurture.domain.vocabulary import ReactionKind
+from leadnurture.engine.conditions import Scope, compile_condition
+from leadnurture.engine.leads import email_key
+from leadnurture.engine.moves import end_enrollments
+from leadnurture.engine.reactions import NewReaction, Recorded, record_in
+from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
+from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.store import Database
+from leadnurture.store.tables import Lead
+from leadnurture.store.work import empty, work_end
+
+
+def set_deal(
+    database: Database,
+    lead_id: int,
+    status: Literal["won", "lost"],
+    value: float | None,
+    key: str,
+    now: datetime,
+) -> None:
+    """Records a deal, once per key.
+
+    A won one makes the account a client, as far as the company's rule says so.
+    """
+
+    def write(connection: Connection) -> None:
+        row = connection.execute(
+            sql("SELECT account_id, email FROM lead WHERE id = :id"), {"id": lead_id}
+        ).first()
+        if row is None:
+            msg = f"There is no lead {lead_id}; search for it on /leads."
+            raise NotFoundError(msg)
+        account_id = row.account_id or _own_account(connection, lead_id, row.email, now)
+        colleagues = connection.execute(
+            sql("SELECT id FROM lead WHERE account_id = :id OR id = :lead"),
+            {"id": account_id, "lead": lead_id},
+        )
+        ids = list(colleagues.scalars())
+        lock_leads(connection, ids)
+        fresh = run(
+            connection,
+            """
+            INSERT INTO deal (lead_id, account_id, status, value, at, key)
+            VALUES (:lead, :account, :status, :value, :now, :key) ON CONFLICT DO NOTHING""",
+            lead=lead_id, account=account_id, status=status, value=value, now=now, key=key,
+        )  # fmt: skip
+        if not fresh:
+            return
+        run(
+            connection,
+            """
+            INSERT INTO stage_change (lead_id, track, from_stage, to_stage, at, rule, agreement)
+            SELECT id, track, stage, :status, :now, :rule, '' FROM lead WHERE id = :lead AND stage <> :status""",
+            lead=lead_id, status=status, now=now, rule=f"deal {status}",
+        )  # fmt: skip
+        run(
+            connection,
+            "UPDATE lead SET stage = :status, stage_since = :now WHERE id = :lead",
+            lead=lead_id,
+            status=status,
+            now=now,
+        )
+        if status == "won":
+            run(
+                connection,
+                """
+                INSERT INTO account_fact (account_id, name, number) VALUES (:account, 'deal_won', 1)
+                    ON CONFLICT (account_id, name) DO UPDATE SET number = 1""",
+                account=account_id,
+            )
+        _end_with_deal(connection, lead_id, status, now)
+        wake_leads(connection, ids, now)
+
+    database.run(write)
+
+
+def _own_account(connection: Connection, lead_id: int, email: str, now: datetime) -> int:
+    """An account for somebody who bought without a company's address."""
+    lock_leads(connection, [lead_id])
+    run(
+        connection,
+        "INSERT INTO account (name, name_key, created_at) VALUES (:name, :name, :now) ON CONFLICT DO NOTHING",
+        name=email.casefold(),
+        now=now,
+    )
+    account = connection.execute(
+        sql("SELECT id FROM account WHERE name_key = :name"), {"name": email.casefold()}
+    ).scalar_one()
+    run(connection, "UPDATE lead SET account_id = :account WHERE id = :lead", account=account, lead=lead_id)
+    return int(account)
+
+
+def _end_with_deal(connection: Connection, lead_id: int, status: str, now: datetime) -> None:
+    empty(connection, work_end)
+    run(
+        connection,
+        """
+        INSERT INTO work_end (enrollment_id, lead_id, status, rule)
+        SELECT id, lead_id, CASE WHEN goal_at IS NULL THEN 'exited' ELSE 'reached' END, :rule
+          FROM enrollment WHERE lead_id = :lead AND status IN ('active', 'paused')""",
+        lead=lead_id,
+        rule=f"deal {status}",
+    )
+    end_enrollments(connection, now)
+
+
+def close_session(
+    database: Database, content: str, session: str | None, attended: Sequence[str], now: datetime, source: str
+) -> Recorded:
+    """Closes an attendance list: who is on it attended, who had a seat and is not on it missed.
+
+    Safe to repeat.
+    """
+
+    def close(connection: Connection) -> Recorded:
+        known = (
+            connection.execute(
+                sql("SELECT name FROM content_session WHERE content = :content"), {"content": content}
+            )
+            .scalars()
+            .all()
+        )
+        if (session or "") not in {*known, *([] if known else [""])}:
+            msg = f"{content} has no session {session!r}; choose one of: {', '.join(known) or 'none'}."
+            raise InvalidInputError(msg)
+        came = {email_key(email) for email in attended}
+        seats = connection.execute(
+            sql("""
+                SELECT l.email_key FROM standing s JOIN lead l ON l.id = s.lead_id
+                 WHERE s.content = :content AND s.session = :session AND s.kind = 'registered' ORDER BY l.id"""),
+            {"content": content, "session": session or ""},
+        ).scalars()
+        told: list[tuple[ReactionKind, str]] = [("attended", email) for email in sorted(came)] + [
+            ("missed", email) for email in seats if email not in came
+        ]
+        reactions = [
+            NewReaction(
+                kind,
+                f"{content}/{session or ''}/{email}/{kind}",
+                source,
+                email=email,
+                content=content,
+                session=session,
+            )
+            for kind, email in told
+        ]
+        run(
+            connection,
+            "UPDATE content_session SET closed_at = coalesce(closed_at, :now) WHERE content = :content AND name = :session",
+            content=content,
+            session=session or "",
+            now=now,
+        )
+        return record_in(connection, reactions, now)
+
+    return database.run(close)
+
+
+def leads_matching(
+    connection: Connection, condition: Condition, lead_ids: Sequence[int], now: datetime
+) -> set[int]:
+    """Which of these leads meet a condition of a head or an agreement."""
+    lead = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
+    rows = select(lead.c.id).where(
+        lead.c.id.in_(list(lead_ids)), compile_condition(condition, Scope(lead=lead))
+    )
+    return set(connection.execute(rows, {"now": now}).scalars())
