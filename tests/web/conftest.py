@@ -1,5 +1,6 @@
 """A small world behind the doors: the sample company, applied, and a few leads in the midst of it."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, insert, select
 from leadnurture import engine
 from leadnurture.app import Examined, examine
 from leadnurture.links import Links
+from leadnurture.mail.rendering import rendering
 from leadnurture.settings import Settings
 from leadnurture.store import Database
 from leadnurture.store.tables import metadata
@@ -250,6 +252,7 @@ def _mails(connection: Connection, world: World) -> None:
         session_content="scaling-1",
         session="january",
         **shared,
+        **_rendered(connection, "scaling-1"),
     )
     world.last_call = add(
         connection,
@@ -260,6 +263,22 @@ def _mails(connection: Connection, world: World) -> None:
         session="january",
         **shared,
     )
+
+
+def _rendered(connection: Connection, content: str) -> dict[str, str]:
+    """Template and frozen facts of a mail, as sending it leaves them; hostile wherever it can be."""
+    sources, tracks = metadata.tables["source"], metadata.tables["content_track"]
+    of_prospects = tracks.c.content == content, tracks.c.track == "prospects"
+    source = connection.execute(
+        select(sources).join(tracks, tracks.c.hash == sources.c.hash).where(*of_prospects)
+    ).one()
+    values: dict[str, Any] = {}
+    for path in rendering(source.subject, source.html, source.text).paths:
+        if path.attribute is None:
+            values[path.root] = f"http://127.0.0.1/{path.root}"
+        else:
+            values.setdefault(path.root, {})[path.attribute] = f"{HOSTILE} {path.root}"
+    return {"template": source.hash, "facts": json.dumps({"values": values})}
 
 
 def _handoffs(connection: Connection, world: World) -> None:
