@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, case, func, select
+from sqlalchemy import Connection, Row, Select, and_, case, func, select, true
 
 from leadnurture import engine
 from leadnurture.definitions import load_program
@@ -134,8 +134,8 @@ class ProgramPage:
     chart: str
 
 
-def programs(connection: Connection, now: datetime) -> tuple[ProgramRow, ...]:
-    """Every program, those with leads first. One statement."""
+def programs(connection: Connection, now: datetime, name: str | None = None) -> tuple[ProgramRow, ...]:
+    """Every program, or the one named: live ones first, then by track and priority. One statement."""
     active, paused = ENROLLMENT.c.status == "active", ENROLLMENT.c.status == "paused"
     counted = (
         select(
@@ -147,12 +147,14 @@ def programs(connection: Connection, now: datetime) -> tuple[ProgramRow, ...]:
             func.count(ENROLLMENT.c.goal_at).label("reached"),
             func.min(case((active, ENROLLMENT.c.due_at))).label("next_due"),
         )
+        .where(true() if name is None else ENROLLMENT.c.program == name)
         .group_by(ENROLLMENT.c.program)
         .subquery()
     )
     question = (
         select(PROGRAM, counted)
         .outerjoin(counted, counted.c.program == PROGRAM.c.name)
+        .where(true() if name is None else PROGRAM.c.name == name)
         .order_by(PROGRAM.c.is_live.desc(), PROGRAM.c.track.desc(), PROGRAM.c.priority.desc(), PROGRAM.c.name)
     )
     return tuple(
@@ -176,7 +178,7 @@ def program_page(connection: Connection, name: str, now: datetime) -> ProgramPag
     """One program as it stands. Seven statements. Raises NotFoundError for an unknown name."""
     version = _current(connection, name)
     program = load_program(version.body)
-    row = next(each for each in programs(connection, now) if each.name == name)
+    (row,) = programs(connection, now, name)
     here = _here(connection, name)
     moves = _moves(connection, name, now)
     steps = _steps(program, here, moves, now)

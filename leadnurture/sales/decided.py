@@ -1,14 +1,18 @@
-"""Decides that somebody is to be told something about a handoff: one row a kind, however often asked."""
+"""The rows of sales, and the one way to decide that somebody is told: a notice a kind, however often asked."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, literal_column, select
 
 from leadnurture.store.tables import metadata
 
+HANDOFF: Final = metadata.tables["handoff"]
 NOTICE: Final = metadata.tables["notice"]
+# Literals instead of parameters: only so do the partial indexes on these rows serve.
+IS_OPEN: Final = HANDOFF.c.status == literal_column("'open'")
+IS_PLANNED: Final = NOTICE.c.status == literal_column("'planned'")
 NoticeKind = Literal["handoff", "reminder", "escalation"]
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Row, Select, func, literal, or_, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, exists, func, literal, or_, select, update
 
 from leadnurture import engine
 from leadnurture.domain.agreement import Agreement
@@ -21,13 +21,11 @@ from leadnurture.domain.definitions import Definitions
 from leadnurture.profile import Evidence, evidence
 from leadnurture.profile.telling import agreement_told, at_told, day_told, moment_told, span_told
 from leadnurture.sales import people
-from leadnurture.sales.decided import NOTICE
+from leadnurture.sales.decided import HANDOFF, IS_OPEN, IS_PLANNED, NOTICE
 from leadnurture.sales.templates import notice_template
 from leadnurture.store import Database
 from leadnurture.store.instants import AT_ONCE
-from leadnurture.store.tables import metadata
 
-HANDOFF: Final = metadata.tables["handoff"]
 CHUNK: Final = 50
 FIRST_RETRY: Final = timedelta(minutes=1)
 LAST_RETRY: Final = timedelta(hours=1)
@@ -71,7 +69,7 @@ class NoticeLinks:
 def next_notice(connection: Connection) -> datetime | None:
     """The machine's instant from which a planned notice may be tried; long past when at once."""
     first = func.min(func.coalesce(NOTICE.c.retry_at, literal(AT_ONCE, BigInteger)))
-    return connection.scalar(select(first).where(NOTICE.c.status == "planned"))
+    return connection.scalar(select(first).where(IS_PLANNED))
 
 
 def send_notices(
@@ -88,6 +86,10 @@ def send_notices(
     `send` says whether the mail was accepted. A notice whose handoff is decided is cancelled. Rendering and
     sending happen outside of transactions.
     """
+    with database.read() as connection:
+        first = next_notice(connection)
+    if first is None or first > machine_now:
+        return Sent()
     claimed, cancelled = database.run(partial(_claim, machine_now=machine_now))
     if not claimed:
         return Sent(cancelled=cancelled)
@@ -106,10 +108,10 @@ def send_notices(
 
 def _claim(connection: Connection, machine_now: datetime) -> tuple[Sequence[Row[Any]], int]:
     """The notices that are ours to try until their next try, and how many are not wanted any more."""
-    decided = select(HANDOFF.c.id).where(HANDOFF.c.status != "open")
-    unwanted = update(NOTICE).where(NOTICE.c.status == "planned", NOTICE.c.handoff_id.in_(decided))
+    is_decided = exists().where(HANDOFF.c.id == NOTICE.c.handoff_id, ~IS_OPEN)
+    unwanted = update(NOTICE).where(IS_PLANNED, is_decided)
     cancelled = connection.execute(unwanted.values(status="cancelled")).rowcount
-    free = (NOTICE.c.status == "planned", or_(NOTICE.c.retry_at.is_(None), NOTICE.c.retry_at <= machine_now))
+    free = (IS_PLANNED, or_(NOTICE.c.retry_at.is_(None), NOTICE.c.retry_at <= machine_now))
     oldest = select(NOTICE.c.id).where(*free).order_by(NOTICE.c.planned_at, NOTICE.c.id).limit(CHUNK)
     tries = connection.execute(select(NOTICE.c.id, NOTICE.c.attempts).where(NOTICE.c.id.in_(oldest))).all()
     ours: list[int] = []

@@ -13,11 +13,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, sel
 from leadnurture import engine
 from leadnurture.domain.definitions import Definitions
 from leadnurture.sales import people
-from leadnurture.sales.decided import NOTICE, NoticeKind, decide_notices
+from leadnurture.sales.decided import HANDOFF, IS_OPEN, NOTICE, NoticeKind, decide_notices
 from leadnurture.store import Database
 from leadnurture.store.tables import metadata
 
-HANDOFF: Final = metadata.tables["handoff"]
 LEAD: Final = metadata.tables["lead"]
 ACCOUNT: Final = metadata.tables["account"]
 WATCHED: Final[tuple[tuple[NoticeKind, str], ...]] = (("reminder", "remind_at"), ("escalation", "due_at"))
@@ -34,9 +33,7 @@ def watch_sla(database: Database, now: datetime) -> int:
 
 def next_sla(connection: Connection) -> datetime | None:
     """The earliest instant at which `assign_handoffs` or `watch_sla` has something to do. Two statements."""
-    waits = select(func.min(HANDOFF.c.opened_at)).where(
-        HANDOFF.c.status == "open", HANDOFF.c.assigned_to.is_(None)
-    )
+    waits = select(func.min(HANDOFF.c.opened_at)).where(IS_OPEN, HANDOFF.c.assigned_to.is_(None))
     definitions = engine.current_definitions(connection)
     questions = [waits, *(_earliest(kind, column, definitions) for kind, column in WATCHED)]
     answers = connection.execute(select(*(question.scalar_subquery() for question in questions))).one()
@@ -55,7 +52,7 @@ def _untold(kind: NoticeKind, definitions: Definitions) -> tuple[ColumnElement[b
         for each in definitions.agreements
         if kind == "reminder" or each.stage("handed_off").escalate
     ]
-    return HANDOFF.c.status == "open", HANDOFF.c.assigned_to.is_not(None), HANDOFF.c.track.in_(tracks), ~told
+    return IS_OPEN, HANDOFF.c.assigned_to.is_not(None), HANDOFF.c.track.in_(tracks), ~told
 
 
 def _watch(connection: Connection, now: datetime) -> int:

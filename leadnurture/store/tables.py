@@ -663,7 +663,7 @@ class Notice(Row, table=True):
     kind: str
     person: str
     status: str
-    """planned, sent, failed."""
+    """planned, sent, cancelled: its handoff was decided before it left."""
     planned_at: datetime = instant(nullable=False)
     sent_at: datetime | None = instant()
     attempts: int = 0
