@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from flows.artifacts import show_failures
 from flows.projects import project_at
 from flows.runs import Runs, same_as
-from flows.work import Work, once
+from flows.work import Work, once, result_so_far
 from leadnurture import mail
 from leadnurture.app import Project, machine_now
 from leadnurture.mail import Delivered
@@ -22,6 +22,7 @@ BATCH: Final = 2_000
 """Mails a run at most, so that new mail that is due sooner never waits long."""
 FAILURES_SHOWN: Final = 200
 SEND: Final = "send"
+COUNTS: Final = ("sent", "failed", "unknown", "again", "refused", "moved")
 
 
 def run_delivery(project: Project, runs: Runs) -> Delivered | None:
@@ -37,7 +38,7 @@ def run_delivery(project: Project, runs: Runs) -> Delivered | None:
 
 def changed_anything(done: Delivered | None) -> bool:
     """Whether there may be more to send at once."""
-    return done is not None and done.sent + done.failed + done.unknown + done.moved + done.refused > 0
+    return done is not None and any(getattr(done, name) for name in COUNTS if name != "again")
 
 
 def _deliver(project: Project, now: datetime) -> Delivered:
@@ -53,6 +54,8 @@ def _deliver(project: Project, now: datetime) -> Delivered:
 
 
 def _show(project: Project, mails: int, now: datetime, key: str) -> object:
+    done = result_so_far(key, SEND)
+    mails = sum(getattr(done, name) for name in COUNTS) if done else mails
     return deliver(project=str(project.root), mails=mails, now=now, key=key, return_state=True)
 
 
@@ -71,11 +74,8 @@ def send(project: str, mails: int, now: datetime, key: str) -> State[Any]:  # no
 def state_of(done: Delivered) -> State[Any]:
     """How a delivery went, as Prefect shows it: some failed is still completed, all failed is not."""
     failed = done.failed + done.unknown
-    counts = ("sent", "failed", "unknown", "again", "refused", "moved")
-    told = (
-        ", ".join(f"{getattr(done, name):,} {name}" for name in counts if getattr(done, name))
-        or "nothing was to be sent"
-    )
+    counts = [f"{getattr(done, name):,} {name}" for name in COUNTS if getattr(done, name)]
+    told = ", ".join(counts) or "nothing was to be sent"
     if done.failures:
         rows = [{"message": message_id, "why": why} for message_id, why in done.failures[:FAILURES_SHOWN]]
         show_failures("failures", rows)

@@ -1,14 +1,17 @@
 """The look at leads that changed, and what goes to sales, as Prefect flows. No run without work."""
 
 import functools
+import logging
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from prefect import State, flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 from sqlalchemy import func, select
 
+from flows.artifacts import show_failures
 from flows.projects import project_at
 from flows.runs import Runs, same_as
 from flows.work import Work, once
@@ -17,6 +20,8 @@ from leadnurture.app import Project, send_notices, upcoming
 from leadnurture.domain.vocabulary import Track
 from leadnurture.engine import Looked
 from leadnurture.store.tables import metadata
+
+logger = logging.getLogger("leadnurture.flows")
 
 LOOK: Final = "look"
 ASSIGN: Final = "assign"
@@ -65,7 +70,16 @@ def look_at(project: str, track: Track, leads: int, now: datetime, key: str) -> 
     return Completed(message=", ".join(f"{getattr(done, name):,} {name}" for name in counts))
 
 
-def run_sales(project: Project, runs: Runs) -> dict[str, int] | None:
+@dataclass(frozen=True)
+class Sold:
+    """What one of the three came to."""
+
+    count: int
+    failures: tuple[tuple[int, str], ...] = ()
+    """(notice, why); they are tried again."""
+
+
+def run_sales(project: Project, runs: Runs) -> dict[str, Sold] | None:
     """Assigns handoffs, watches the SLA, sends notices; None when there is nothing of it to do."""
     now = project.clock()
     due = upcoming(project, now).sales
@@ -73,15 +87,19 @@ def run_sales(project: Project, runs: Runs) -> dict[str, int] | None:
         return None
     work = Work(STEPS, functools.partial(_sell, project, now))
     runs.carry_out(work, functools.partial(_show_sales, project, now))
-    return {step: work.do(step) for step in STEPS}
+    done = {step: work.do(step) for step in STEPS}
+    for notice_id, why in done[TELL].failures:
+        logger.warning("Notice %d was not sent and is tried again: %s", notice_id, why)
+    return done
 
 
-def _sell(project: Project, now: datetime, step: str) -> int:
+def _sell(project: Project, now: datetime, step: str) -> Sold:
     if step == ASSIGN:
-        return sales.assign_handoffs(project.database, now)
+        return Sold(sales.assign_handoffs(project.database, now))
     if step == WATCH:
-        return sales.watch_sla(project.database, now)
-    return send_notices(project, now).sent
+        return Sold(sales.watch_sla(project.database, now))
+    sent = send_notices(project, now)
+    return Sold(sent.sent, sent.failures)
 
 
 def _show_sales(project: Project, now: datetime, key: str) -> object:
@@ -102,4 +120,8 @@ def handoff(project: str, now: datetime, key: str) -> State[Any]:
 def sales_task(project: str, step: str, now: datetime, key: str) -> State[Any]:
     """One of the three; safe to repeat."""
     done = once(key, step, lambda: _sell(project_at(project), now, step))
-    return Completed(message=str(done)) if done else Completed(name="Skipped", message="nothing to do")
+    if done.failures:
+        show_failures("notices", [{"notice": notice_id, "why": why} for notice_id, why in done.failures])
+        told = f"{done.count} sent, {len(done.failures)} failed"
+        return Completed(name="PartlyFailed", message=told) if done.count else Failed(message=told)
+    return Completed(message=str(done.count)) if done.count else Completed(name="Skipped", message="none")

@@ -81,7 +81,7 @@ class Worker:
     def sell(self) -> bool:
         """Assigns handoffs, watches the SLA, sends notices."""
         done = run_sales(self._project, self._runs)
-        return done is not None and any(done.values())
+        return done is not None and any(each.count for each in done.values())
 
 
 def notify(message: str) -> None:

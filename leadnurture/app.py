@@ -126,7 +126,7 @@ def _open_database(settings: "Settings") -> "Database":
     try:
         return open_database(settings.database_url)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        said = f"The database cannot lie at {error.filename} ({error.strerror}); correct LEADNURTURE_DATABASE_URL."
+        said = f"The database cannot lie at {error.filename}: {error.strerror}; see LEADNURTURE_DATABASE_URL."
         raise DatabaseUnavailableError(said) from error
 
 
