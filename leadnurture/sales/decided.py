@@ -1,4 +1,4 @@
-"""The rows of sales, and the one way to decide that somebody is told: a notice a kind, however often asked."""
+"""The rows of sales, and the one way to decide that somebody is told: one notice of a kind for a handoff."""
 
 from collections.abc import Mapping
 from datetime import datetime
