@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 
 from sqlalchemy import Connection
 
+from leadnurture.domain.company import Company
 from leadnurture.domain.condition import Value
 from leadnurture.engine.calendar import fill_calendar
 from leadnurture.engine.current import current_definitions
@@ -103,17 +104,7 @@ def import_leads(database: Database, leads: Sequence[LeadInput], now: datetime, 
 def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, source: str) -> Imported:
     definitions = current_definitions(connection)
     company = definitions.company
-    merged: dict[str, dict[str, Any]] = {}
-    owners = {person.email.casefold(): person.id for person in company.people}
-    for lead in leads:  # the same person twice in a batch: the later row adds to the earlier
-        row = merged.setdefault(email_key(lead.email), {})
-        row.update(
-            {
-                name: value
-                for name, value in _columns(lead, company.zone, owners).items()
-                if value or name not in row
-            }
-        )
+    merged = _merged(leads, company)
     empty(connection, work_import, work_said)
     stage(connection, work_import, [{"position": place, **row} for place, row in enumerate(merged.values())])
     stage(connection, work_said, list(_said(leads, now)))
@@ -140,6 +131,30 @@ def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, s
     return Imported(created, touched, known - touched, tuple(ids[email_key(lead.email)] for lead in leads))
 
 
+def _merged(leads: Sequence[LeadInput], company: Company) -> dict[str, dict[str, Any]]:
+    """The rows by address: of the same person twice in a batch the later adds to the earlier.
+
+    An account without a name bears the one that a colleague's row gives, else that of its domain.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    owners = {person.email.casefold(): person.id for person in company.people}
+    for lead in leads:
+        row = merged.setdefault(email_key(lead.email), {})
+        told = _columns(lead, owners)
+        row.update({name: value for name, value in told.items() if value or name not in row})
+    named = {
+        row["domain"]: row["account"] for row in reversed(merged.values()) if row["domain"] and row["account"]
+    }
+    for row in merged.values():
+        derived = row["domain"].split(".")[0].title() if row["domain"] else ""
+        name = row["account"] or named.get(row["domain"], derived)
+        row["zone"] = row["zone"] or company.zone
+        row["account"] = name
+        row["account_key"] = account_key(name) if name else None
+        row["derived_key"] = account_key(derived) if derived else None
+    return merged
+
+
 def email_key(email: str) -> str:
     """An address for matching: case does not count."""
     return email.strip().casefold()
@@ -158,25 +173,23 @@ def account_key(name: str) -> str:
     return " ".join(core or words)
 
 
-def _columns(lead: LeadInput, company_zone: str, owners: Mapping[str, str]) -> dict[str, Any]:
+def _columns(lead: LeadInput, owners: Mapping[str, str]) -> dict[str, Any]:
     email = lead.email.strip()
     domain = email.rpartition("@")[2].casefold()
     owns_domain = "." in domain and domain not in FREE_MAIL
     valid = lead.zone in _zones()
-    account = lead.account.strip() or (domain.split(".")[0].title() if owns_domain else "")
     return {
         "email": email,
         "email_key": email_key(email),
         "first_name": lead.first_name.strip(),
         "last_name": lead.last_name.strip(),
-        "account": account,
-        "account_key": account_key(account) if account else None,
+        "account": lead.account.strip(),
         "domain": domain if owns_domain else None,
         "country": lead.country.strip(),
         "language": lead.language.strip(),
         "role": lead.role.strip().casefold(),
         "source": lead.source.strip(),
-        "zone": lead.zone if valid else company_zone,
+        "zone": lead.zone if valid else "",
         "zone_given": lead.zone,
         "owner": owners.get(lead.owner.casefold(), lead.owner) or None,
         "luck": random.getrandbits(31),
@@ -247,6 +260,15 @@ def _accounts(connection: Connection, now: datetime) -> None:
         now=now,
     )
     run(connection, found)
+    run(
+        connection,
+        """
+        UPDATE account SET name = w.name, name_key = w.name_key
+          FROM (SELECT account_id, min(account) AS name, min(account_key) AS name_key FROM work_import
+                 WHERE account_key <> derived_key GROUP BY account_id) AS w
+         WHERE w.account_id = account.id AND account.name_key IN (SELECT derived_key FROM work_import)
+           AND NOT EXISTS (SELECT 1 FROM account other WHERE other.name_key = w.name_key)""",
+    )
     run(
         connection,
         """

@@ -106,7 +106,7 @@ work_settle: Final = _work_table(
 work_import: Final = _work_table(
     "work_import",
     Column("position", Integer), Column("email", String), Column("email_key", String, primary_key=True), Column("first_name", String), Column("last_name", String),
-    Column("account", String), Column("account_key", String), Column("domain", String), Column("country", String), Column("language", String),
+    Column("account", String), Column("account_key", String), Column("derived_key", String), Column("domain", String), Column("country", String), Column("language", String),
     Column("role", String), Column("source", String), Column("zone", String), Column("zone_given", String), Column("owner", String),
     Column("luck", Integer), Column("crm_id", String), Column("lead_id", BigInteger), Column("account_id", BigInteger), Column("is_changed", Boolean),
 )  # fmt: skip
