@@ -1,7 +1,7 @@
-"""Signs the links of mails and reads them back: ids only, one salt per action, so that no link does another's work.
+"""Signs the links of mails and reads them back: ids only, one salt per action, so none does another's work.
 
-One idea to hold: reading never raises. Whatever is malformed, forged or too old reads as None, and the door shows
-its page for "no such link". Ages are product time: they are passed, never read from a clock.
+One idea to hold: reading never raises. Whatever is malformed, forged or too old reads as None, and the door
+shows its page for "no such link". Ages are product time: they are passed, never read from a clock.
 """
 
 import re
@@ -19,7 +19,10 @@ SHAPE: Final = re.compile(r"[0-9]+~[A-Za-z0-9_.~%-]*\.[A-Za-z0-9_-]+")
 
 
 class Click(NamedTuple):
-    """A click on a link of a message. `target` names the link; its address is looked up, never taken from the token."""
+    """A click on a link of a message.
+
+    `target` names the link; its address is looked up, never taken from the token.
+    """
 
     message_id: int
     target: str
@@ -101,7 +104,10 @@ class Links:
         return self._signers[action].sign(f"{number}{SEPARATOR}{quote(str(rest), safe='')}").decode()
 
     def _read(self, action: str, token: str) -> tuple[int, str] | None:
-        """What we signed. Base64 would overlook signs that are none of its own, so the shape is asked first."""
+        """What we signed.
+
+        Base64 would overlook signs that are none of its own, so the shape is asked first.
+        """
         if SHAPE.fullmatch(token) is None:
             return None
         try:

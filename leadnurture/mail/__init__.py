@@ -1,6 +1,7 @@
 """Hides how a planned message becomes a mail in somebody's inbox, and how a provider's events come back.
 
-Compiling templates needs no database, so what does is imported only when it is first used: `check` stays quick.
+Compiling templates needs no database, so what does is imported only when it is first used: `check` stays
+quick.
 """
 
 from importlib import import_module

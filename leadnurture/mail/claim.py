@@ -1,8 +1,9 @@
-"""Takes planned messages to send: reserves them by a lease, then judges and claims them under the locks of their leads.
+"""Takes planned messages to send: reserves them by a lease, then judges and claims them under locks.
 
-One idea to hold: what is true at the planning may be false now. Everything that forbids a mail is asked again in the
-transaction that claims it, after the lead is locked, so nothing is claimed once an unsubscribe has committed (I4) and no
-prospect's mail reaches somebody who has become a client meanwhile (I3). Every step is one statement, whatever the number.
+One idea to hold: what is true at the planning may be false now. Everything that forbids a mail is asked again
+in the transaction that claims it, after the lead is locked, so nothing is claimed once an unsubscribe has
+committed (I4) and no prospect's mail reaches somebody who has become a client meanwhile (I3). Every step is
+one statement, whatever the number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    delete,
-    text,
-)
+from sqlalchemy import Connection, delete, text
 
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import GONE_STATUSES, SESSION_KINDS
@@ -47,16 +44,18 @@ class Claimed:
     moved: int = 0
 
 
-# --- reserving -------------------------------------------------------------------------------------------------------
+# --- reserving -----------------------------------------------------------------------------------------
 
 
 def reserve(
     connection: Connection, owner: str, now: datetime, machine_now: datetime, until: datetime, limit: int
 ) -> list[Pick]:
-    """Reserves due messages for a worker, those that wait longest first. One statement; a crash gives them back at `until`.
+    """Reserves due messages for a worker, those that wait longest first.
 
-    Leads at whom a look is due, and enrollments that are woken, come first to the look and the wave: exit, goal and `on`
-    are judged there before any mail of theirs leaves.
+    One statement; a crash gives them back at `until`.
+
+    Leads at whom a look is due, and enrollments that are woken, come first to the look and the wave: exit,
+    goal and `on` are judged there before any mail of theirs leaves.
     """
     skip = "" if connection.dialect.name == "sqlite" else "FOR UPDATE OF m SKIP LOCKED"
     rows = connection.execute(
@@ -64,7 +63,8 @@ def reserve(
             WITH picked AS (
                 SELECT m.id
                   FROM message m JOIN lead l ON l.id = m.lead_id JOIN enrollment e ON e.id = m.enrollment_id
-                 WHERE m.status = 'planned' AND m.send_at <= :now AND (m.lease_until IS NULL OR m.lease_until <= :machine_now)
+                 WHERE m.status = 'planned' AND m.send_at <= :now
+                   AND (m.lease_until IS NULL OR m.lease_until <= :machine_now)
                    AND (l.look_at IS NULL OR l.look_at > :now)
                    AND e.status <> 'paused' AND (e.due_at IS NULL OR e.due_at > :now)
                  ORDER BY m.send_at, m.id LIMIT :limit {skip})
@@ -85,7 +85,8 @@ def release(connection: Connection, owner: str) -> None:
     """Gives back what a worker reserved and did not claim."""
     connection.execute(
         text(
-            "UPDATE message SET lease_owner = NULL, lease_until = NULL WHERE status = 'planned' AND lease_owner = :owner"
+            "UPDATE message SET lease_owner = NULL, lease_until = NULL"
+            " WHERE status = 'planned' AND lease_owner = :owner"
         ),
         {"owner": owner},
     )
@@ -96,12 +97,14 @@ def next_sending(
 ) -> datetime | None:
     """When the next mail may leave that waits for nothing but its time. Writes nothing.
 
-    Mails that rest until an instant of the machine's clock (after a 429) are left out until then, if that clock is given.
+    Mails that rest until an instant of the machine's clock (after a 429) are left out until then, if that
+    clock is given.
     """
     resting = "" if machine_now is None else "AND (m.lease_until IS NULL OR m.lease_until <= :machine_now)"
     found = connection.execute(
         text(f"""
-            SELECT m.send_at FROM message m JOIN lead l ON l.id = m.lead_id JOIN enrollment e ON e.id = m.enrollment_id
+            SELECT m.send_at
+              FROM message m JOIN lead l ON l.id = m.lead_id JOIN enrollment e ON e.id = m.enrollment_id
              WHERE m.status = 'planned' {resting} AND (l.look_at IS NULL OR l.look_at > :now)
                AND e.status <> 'paused' AND (e.due_at IS NULL OR e.due_at > :now)
              ORDER BY m.send_at LIMIT 1""").columns(send_at=Instant()),  # noqa: S608 - our own words
@@ -110,7 +113,7 @@ def next_sending(
     return found.scalar()
 
 
-# --- claiming --------------------------------------------------------------------------------------------------------
+# --- claiming ------------------------------------------------------------------------------------------
 
 
 def claim(
@@ -138,15 +141,18 @@ def claim(
 
 
 def _judge(connection: Connection, definitions: Definitions, owner: str, now: datetime) -> None:
-    """Fills `work_claim` with all that is due to the leads, since one mail takes the place of another; the first word wins."""
+    """Fills `work_claim` with all that is due to the leads: one mail takes the place of another."""
     connection.execute(delete(work_claim))
     rules, values = _rules(definitions)
     connection.execute(
         text(f"""
-            INSERT INTO work_claim (message_id, lead_id, zone, is_mine, template, mails, paced_from, planned_at, send_at, late_at, wait_until,
+            INSERT INTO work_claim (message_id, lead_id, zone, is_mine, template, mails, paced_from,
+                                    planned_at, send_at, late_at, wait_until,
                                     trouble, verdict)
-            SELECT m.id, m.lead_id, l.zone, m.lease_owner = :owner AND p.message_id IS NOT NULL, t.hash, r.mails,
-                   coalesce(f.begins_at, :now - r.days * {DAY}), m.planned_at, m.send_at, m.late_at, m.wait_until, s.reason,
+            SELECT m.id, m.lead_id, l.zone, m.lease_owner = :owner AND p.message_id IS NOT NULL, t.hash,
+                   r.mails,
+                   coalesce(f.begins_at, :now - r.days * {DAY}),
+                   m.planned_at, m.send_at, m.late_at, m.wait_until, s.reason,
                    CASE WHEN e.status NOT IN ('active', 'paused') THEN 'ended'
                         WHEN e.status = 'paused' OR e.due_at <= :now OR l.look_at <= :now THEN 'waits'
                         WHEN m.track <> l.track THEN 'track'
@@ -173,18 +179,21 @@ def _judge(connection: Connection, definitions: Definitions, owner: str, now: da
               LEFT JOIN content_session n ON n.content = m.session_content AND n.name = m.session
               LEFT JOIN calendar_day d ON d.zone = l.zone AND d.begins_at <= :now AND d.ends_at > :now
               LEFT JOIN calendar_day f ON f.zone = l.zone AND f.day = d.day - r.days + 1
-             WHERE m.status = 'planned' AND m.send_at <= :now AND m.lead_id IN (SELECT lead_id FROM work_pick)"""),  # noqa: S608 - our own words
+             WHERE m.status = 'planned' AND m.send_at <= :now
+               AND m.lead_id IN (SELECT lead_id FROM work_pick)"""),  # noqa: S608 - our own words
         {"owner": owner, "now": to_micros(now), **values},
     )
 
 
 def _rules(definitions: Definitions) -> tuple[str, dict[str, object]]:
     """Consent and pace of each track as rows."""
-    rows, values = [], {}
+    rows: list[str] = []
+    values: dict[str, object] = {}
     for number, agreement in enumerate(definitions.agreements):
         mails, span = agreement.pace or (None, 1)
         rows.append(
-            f"SELECT CAST(:track_{number} AS VARCHAR) AS track, CAST(:consent_{number} AS VARCHAR) AS consent, "
+            f"SELECT CAST(:track_{number} AS VARCHAR) AS track, "
+            f"CAST(:consent_{number} AS VARCHAR) AS consent, "
             f"CAST(:mails_{number} AS INTEGER) AS mails, CAST(:days_{number} AS INTEGER) AS days"
         )
         values |= {
@@ -197,19 +206,23 @@ def _rules(definitions: Definitions) -> tuple[str, dict[str, object]]:
 
 
 def _keep_the_pace(connection: Connection) -> None:
-    """At most so many mails in any so many local days, over all programs of a lead; the higher priority goes first.
+    """At most so many mails in any so many local days, over all programs; the higher priority goes first.
 
-    Local days, not hours: else a weekly mail would be late by the seconds that the one before took, and an hour in spring.
+    Local days, not hours: else a weekly mail would be late by the seconds that the one before took, and an
+    hour in spring.
     """
     connection.execute(
         text(f"""
             UPDATE work_claim SET verdict = 'paced'
               FROM (SELECT w.message_id, w.mails, coalesce(g.gone, 0) AS gone,
-                           row_number() OVER (PARTITION BY w.lead_id ORDER BY m.priority DESC, m.planned_at, m.id) AS place
+                           row_number() OVER (
+                               PARTITION BY w.lead_id ORDER BY m.priority DESC, m.planned_at, m.id) AS place
                       FROM work_claim w JOIN message m ON m.id = w.message_id
                       LEFT JOIN (SELECT x.lead_id, count(*) AS gone
-                                   FROM (SELECT lead_id, max(paced_from) AS paced_from FROM work_claim GROUP BY lead_id) y
-                                   JOIN message x ON x.lead_id = y.lead_id AND x.attempt_at >= y.paced_from AND x.status IN ({_GONE})
+                                   FROM (SELECT lead_id, max(paced_from) AS paced_from
+                                           FROM work_claim GROUP BY lead_id) y
+                                   JOIN message x ON x.lead_id = y.lead_id AND x.attempt_at >= y.paced_from
+                                    AND x.status IN ({_GONE})
                                   GROUP BY x.lead_id) g ON g.lead_id = w.lead_id
                      WHERE w.verdict = 'go') q
              WHERE q.message_id = work_claim.message_id AND q.gone + q.place > q.mails""")  # noqa: S608 - our own words
@@ -226,7 +239,7 @@ def _mine(connection: Connection) -> Mapping[str, list[int]]:
     return found
 
 
-# --- refusing and beginning ------------------------------------------------------------------------------------------
+# --- refusing and beginning ----------------------------------------------------------------------------
 
 # (why, trouble for people) of each verdict that ends a message.
 ENDS: Final[Mapping[str, tuple[Any, str]]] = {
@@ -281,8 +294,8 @@ def _begin(connection: Connection, frozen: Sequence[Frozen], now: datetime, unti
     )
     connection.execute(
         text("""
-            UPDATE message SET status = 'sending', attempt = attempt + 1, attempt_at = :now, lease_until = :until,
-                   template = w.template, facts = w.facts
+            UPDATE message SET status = 'sending', attempt = attempt + 1, attempt_at = :now,
+                   lease_until = :until, template = w.template, facts = w.facts
               FROM work_frozen w WHERE w.message_id = message.id"""),
         {"now": to_micros(now), "until": to_micros(until)},
     )

@@ -1,8 +1,9 @@
 """Sends what is due: claims, renders, hands over, marks; so that a crash at any point sends nothing twice.
 
-One idea to hold: the claim is committed before the first byte leaves, so a crash leaves `sending`, which becomes
-`unknown` and is never sent again blindly. There are never more in that state than there are threads. One gate is shared
-by all threads: a provider that says "too many" is asked nothing until the instant it named.
+One idea to hold: the claim is committed before the first byte leaves, so a crash leaves `sending`, which
+becomes `unknown` and is never sent again blindly. There are never more in that state than there are threads.
+One gate is shared by all threads: a provider that says "too many" is asked nothing until the instant it
+named.
 """
 
 import itertools
@@ -40,7 +41,7 @@ LONGEST_REST: Final = timedelta(minutes=10)
 RESTING: Final = "resting"
 MOST_TOLD: Final = 200
 # So long the first of a group waits for others before it is marked.
-MOMENT: Final = 0.05
+MOMENT: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +80,19 @@ def deliver(
     parallel: int = 32,
     limit: int = 5000,
 ) -> Delivered:
-    """Sends at most `limit` due mails, never more than `parallel` at a time. Safe to repeat, and to run in many places at once."""
+    """Sends at most `limit` due mails, never more than `parallel` at a time.
+
+    Safe to repeat, and to run in many places at once.
+    """
     recover(database, now, machine_now)
     return Delivery(database, provider, links, now, machine_now=machine_now, parallel=parallel).run(limit)
 
 
 def recover(database: Database, now: datetime, machine_now: datetime) -> int:
-    """Makes `unknown` of what was being sent when its worker died; its wait begins at the attempt. Safe to repeat."""
+    """Makes `unknown` of what was being sent when its worker died; its wait begins at the attempt.
+
+    Safe to repeat.
+    """
     stale = {"machine_now": to_micros(machine_now)}
     with database.read() as connection:
         if connection.execute(_STALE, stale).first() is None:
@@ -121,7 +128,6 @@ class Gate:
         """The machine's clock."""
         return self.machine_now + timedelta(seconds=time.monotonic() - self._began)
 
-    @property
     def is_closed(self) -> bool:
         """Whether the provider is to be left alone now."""
         return self.opens_at is not None and self.opens_at > self.now()
@@ -143,7 +149,10 @@ class Gate:
 
 
 class Delivery:
-    """One pass over what is due. `reserve`, `claim` and `mark` are a transaction each, `hand_over` is none."""
+    """One pass over what is due.
+
+    `reserve`, `claim` and `mark` are a transaction each, `hand_over` is none.
+    """
 
     def __init__(
         self,
@@ -187,7 +196,7 @@ class Delivery:
         self._database.run(lambda connection: release(connection, self._owner))
         if self._bugs:
             raise self._bugs[0]
-        return replace(self._done, ready_at=self._gate.opens_at if self._gate.is_closed else None)
+        return replace(self._done, ready_at=self._gate.opens_at if self._gate.is_closed() else None)
 
     def reserve(self, limit: int) -> list[Pick]:
         """Messages that nobody else takes for five minutes."""
@@ -232,13 +241,13 @@ class Delivery:
 
     def _picks(self, limit: int) -> Iterator[Pick]:
         """Reserved messages, a batch after the other."""
-        while limit > 0 and not self._gate.is_closed:
+        while limit > 0 and not self._gate.is_closed():
             batch = self.reserve(min(BATCH, limit))
             if not batch:
                 return
             limit -= len(batch)
             for pick in batch:
-                if self._gate.is_closed or self._bugs:
+                if self._gate.is_closed() or self._bugs:
                     return
                 yield pick
 
@@ -253,7 +262,7 @@ class Delivery:
         self._answers.put(Result(frozen.message_id, answer))
 
     def _answer(self, frozen: Frozen) -> Answer:
-        if self._gate.is_closed:
+        if self._gate.is_closed():
             return Later(self._gate.opens_at)
         try:
             shown = self._freezer.rendering(frozen.template).render(frozen.content["values"])
@@ -263,10 +272,10 @@ class Delivery:
         return self.hand_over(mail)
 
     def _settle_some(self, sending: int) -> int:
-        """Waits for answers and marks them, half of what is under way at once or what comes within a moment."""
+        """Waits for an answer and marks it, with those that come within a moment."""
         results = [self._answers.get()]
         ends = time.monotonic() + MOMENT
-        while len(results) < min(sending, max(self._parallel // 2, 1)):
+        while len(results) < sending:
             try:
                 results.append(self._answers.get(timeout=max(ends - time.monotonic(), 0)))
             except queue.Empty:
@@ -290,7 +299,7 @@ class Delivery:
 
 
 def _outcome(result: Result) -> Settled:
-    """What an answer means for the message (`facts` of the providers: 2xx, 4xx, 429, before the connection, all else)."""
+    """What an answer means for the message."""
     match result.answer:
         case Accepted(provider_id):
             return Settled(result.message_id, "sent", provider_id=provider_id)

@@ -1,14 +1,15 @@
-"""What a mail is made of, looked up and frozen when it is claimed: so that what was sent can be shown again exactly.
+"""What a mail is made of, frozen when it is claimed: so that what was sent can be shown again exactly.
 
-One idea to hold: a template is asked first which names it looks up, and only these are frozen. The JSON is short, holds
-no more about a person than his mail does, and rendering it again with the template of the same hash gives the same mail.
+One idea to hold: a template is asked first which names it looks up, and only these are frozen. The JSON is
+short, holds no more about a person than his mail does, and rendering it again with the template of the same
+hash gives the same mail.
 """
 
 import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,8 @@ from leadnurture.store.instants import day_of, from_micros
 DECLARED: Final = frozenset({"facts", "account"})
 DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 LINK: Final = "link"
 """The name of the link to a content, in the token of a click."""
@@ -38,7 +40,7 @@ class Frozen:
     message_id: int
     template: str
     content: Mapping[str, Any]
-    """`to`, `to_name`, `from`, `from_name` and the `values` of the template: short texts, numbers and flags."""
+    """`to`, `to_name`, `from`, `from_name`, and the `values` of the template: texts, numbers, flags."""
 
     @property
     def facts(self) -> str:
@@ -59,7 +61,8 @@ class Freezer:
         if not hashes <= self._known.keys():
             rows = connection.execute(
                 text(
-                    "SELECT hash, subject, html, text FROM source WHERE hash IN (SELECT hash FROM content_track)"
+                    "SELECT hash, subject, html, text FROM source"
+                    " WHERE hash IN (SELECT hash FROM content_track)"
                 )
             )
             self._known = {row.hash: rendering(row.subject, row.html, row.text) for row in rows}
@@ -69,7 +72,10 @@ class Freezer:
         return self._known[template]
 
     def freeze(self, connection: Connection, definitions: Definitions) -> list[Frozen]:
-        """What the messages are made of that may leave; one whose template is newer than the last `load` waits. Two statements."""
+        """What the messages that may leave are made of; one with a template newer than the last `load` waits.
+
+        Two statements.
+        """
         rows = [row for row in connection.execute(_FACTS) if row.template in self._known]
         wanted = {row.template: self._known[row.template].paths for row in rows}
         declared = (
@@ -117,7 +123,10 @@ class Freezer:
 
 
 def target_of(connection: Connection, message_id: int, target: str) -> str | None:
-    """Where a link of a message leads: to its content, else to the webinar that it is about. None for a link that is not there."""
+    """Where a link of a message leads: to its content, else to the webinar that it is about.
+
+    None for a link that is not there.
+    """
     row = connection.execute(
         text("""
             SELECT coalesce(c.link, o.link) AS link FROM message m
@@ -132,7 +141,8 @@ _FACTS: Final = text("""
     SELECT m.id, m.lead_id, m.content, m.session, m.session_content, m.variant, w.template,
            l.email, l.first_name, l.last_name, l.country, l.language, l.role, l.zone, l.source, l.track,
            a.name AS account_name, a.domain AS account_domain, a.owner AS account_owner,
-           c.title, c.kind, c.link, o.title AS session_title, o.link AS session_link, o.kind AS session_kind, n.starts_at
+           c.title, c.kind, c.link,
+           o.title AS session_title, o.link AS session_link, o.kind AS session_kind, n.starts_at
       FROM work_claim w
       JOIN message m ON m.id = w.message_id
       JOIN lead l ON l.id = m.lead_id
@@ -148,11 +158,13 @@ def _declared(connection: Connection, company: Company) -> Mapping[int, Mapping[
     kinds = dict(company.facts)
     rows = connection.execute(
         text("""
-            SELECT w.message_id, f.name, f.text, f.number FROM work_claim w JOIN lead_fact f ON f.lead_id = w.lead_id
+            SELECT w.message_id, f.name, f.text, f.number
+              FROM work_claim w JOIN lead_fact f ON f.lead_id = w.lead_id
              WHERE w.is_mine AND w.verdict = 'go'
              UNION ALL
             SELECT w.message_id, 'account.' || f.name, f.text, f.number
-              FROM work_claim w JOIN lead l ON l.id = w.lead_id JOIN account_fact f ON f.account_id = l.account_id
+              FROM work_claim w
+              JOIN lead l ON l.id = w.lead_id JOIN account_fact f ON f.account_id = l.account_id
              WHERE w.is_mine AND w.verdict = 'go'""")
     )
     found: dict[int, dict[str, object]] = {}
@@ -221,7 +233,7 @@ class _Known:
         return _length(self.definitions, self.row.content) if name == "length" else getattr(self.row, name)
 
     def of_session(self, name: str) -> object:
-        """The webinar or event that the mail is about: a webinar in the reader's time, an event in that of its place."""
+        """What the mail is about: a webinar in the reader's time, an event in that of its place."""
         row, company = self.row, self.definitions.company
         if name == "title" or row.starts_at is None:
             return row.session_title if name == "title" else None

@@ -1,6 +1,7 @@
 """Joins a template with the frames that it extends into one flat source, before MJML sees it.
 
-Only `extends`, `block` and `super()` are resolved; they are static, so that a mail needs no loader when it is rendered.
+Only `extends`, `block` and `super()` are resolved; they are static, so that a mail needs no loader when it is
+rendered.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +49,8 @@ class Layer:
 
 def tags_of(source: str, environment: Environment) -> Iterator[Tag]:
     """The pieces of a source; joined they are the source. Raises TemplateSyntaxError."""
-    text, words, start = "", [], 1
+    text, start = "", 1
+    words: list[str] = []
     for line, kind, value in environment.lex(source):
         if kind == "data" and not text:
             yield Tag(value, line)
@@ -86,7 +88,10 @@ def read_layer(source: str, environment: Environment) -> Layer:
 
 
 def flatten(name: str, load: Callable[[str], Layer]) -> Iterator[Tag]:
-    """The pieces of a template with every block in its place. Raises TemplateSyntaxError for an endless chain."""
+    """The pieces of a template with every block in its place.
+
+    Raises TemplateSyntaxError for an endless chain.
+    """
     layers = [load(name)]
     while (parent := layers[-1].extends) is not None:
         if len(layers) >= DEEPEST:

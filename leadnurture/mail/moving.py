@@ -1,7 +1,8 @@
-"""Gives a mail that cannot leave now its new time: after a hold, at the next opening, in the next window of its step.
+"""Gives a mail that cannot leave now its new time: after a hold, at an opening, in the next window.
 
-One idea to hold: only a missed window moves the nominal date (`planned_at`), and with it the wait. A hold, a closed office
-and the pace move the sending alone, and of these only the pace moves the end of the window: it makes no mail late.
+One idea to hold: only a missed window moves the nominal date (`planned_at`), and with it the wait. A hold, a
+closed office and the pace move the sending alone, and of these only the pace moves the end of the window: it
+makes no mail late.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +56,7 @@ NOW: Final = bindparam("now", type_=Instant())
 def move(
     connection: Connection, definitions: Definitions, verdicts: Mapping[str, Sequence[int]], now: datetime
 ) -> int:
-    """Moves the held, missed, closed and paced mails of `work_claim`; whom the pace moved for a month is given up.
+    """Moves the held, missed, closed and paced mails of `work_claim`; after a month the pace gives one up.
 
     At most twelve statements, whatever the number. The result is the number of mails that moved.
     """
@@ -70,12 +71,13 @@ def move(
             UPDATE message SET send_at = w.send_at, planned_at = w.planned_at, late_at = w.late_at,
                    wait_until = w.wait_until, lease_owner = NULL, lease_until = NULL
               FROM work_claim w
-             WHERE w.message_id = message.id AND w.is_mine AND w.verdict IN ('held', 'missed', 'closed', 'paced')""")
+             WHERE w.message_id = message.id AND w.is_mine
+               AND w.verdict IN ('held', 'missed', 'closed', 'paced')""")
     ).rowcount
 
 
 def _find_windows(connection: Connection, definitions: Definitions) -> None:
-    """Says of each mail that missed its window when its step has the next one, and what its silence counts in."""
+    """Says of each mail that missed its window when its step has the next, and what its silence counts in."""
     rows = connection.execute(
         text("""
             SELECT m.id, m.program, m.step FROM message m JOIN work_claim w ON w.message_id = m.id
@@ -110,7 +112,7 @@ def _window(step: Step | None, hours: WorkingHours) -> dict[str, object]:
 
 
 def _missed() -> list[Update]:
-    """The next window of the step: its nominal date, the hour it may leave, its end, and the wait that moves along."""
+    """The next window of the step: its date, the hour it may leave, its end, the wait that moves along."""
     w = work_claim
     zone: Expression = w.c.zone
     weekday: Any = w.c.weekday  # columns where the calendar takes numbers

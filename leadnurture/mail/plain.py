@@ -1,7 +1,8 @@
-"""The plain text of a mail, from its MJML: texts, buttons and tables in their order, without the frame around them.
+"""The plain text of a mail, from its MJML: texts, buttons and tables in order, without their frame.
 
-From MJML rather than from its HTML: there a loop that stands between table rows would be moved in front of the table,
-and every paragraph would be padded to the width of the layout. The preheader stays in the head and never gets here.
+From MJML rather than from its HTML: there a loop that stands between table rows would be moved in front of
+the table, and every paragraph would be padded to the width of the layout. The preheader stays in the head and
+never gets here.
 """
 
 import re
@@ -21,7 +22,7 @@ HREF: Final = re.compile(r'\bhref="([^"]*)"')
 
 
 def plain_text(source: str) -> str:
-    """Paragraphs with an empty line between them; a link is its words and `<its address>` (RFC 3986, appendix C)."""
+    """Paragraphs with an empty line between them; a link is `its words <its address>` (RFC 3986, C)."""
     page = LINKED.sub(_linked, HEAD.sub("", source))
     page = PARAGRAPH.sub(
         r"<\1figure>", page

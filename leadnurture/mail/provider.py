@@ -1,7 +1,10 @@
-"""What a provider is asked and what it may answer. To add one: a file beside `local.py`, a class with these, a line in `make_provider`.
+"""What a provider is asked and what it may answer.
 
-One idea to hold: an answer says whether bytes may have left. `NotSent` is proof that none did, so the mail is sent again;
-`Unknown` is everything that is not proof, so it never is. A provider repeats nothing and follows no redirect by itself.
+To add one: a file beside `local.py`, a class with these, a line in `make_provider`.
+
+One idea to hold: an answer says whether bytes may have left. `NotSent` is proof that none did, so the mail is
+sent again; `Unknown` is everything that is not proof, so it never is. A provider repeats nothing and follows
+no redirect by itself.
 """
 
 from dataclasses import dataclass
@@ -62,7 +65,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The provider will never take it. `stops`: because of us, not of this mail; the next would fare the same."""
+    """The provider will never take it.
+
+    `stops`: because of us, not of this mail; the next would fare the same.
+    """
 
     text: str
     stops: bool = False
@@ -70,7 +76,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Too many at once: not taken, welcome again at an instant of the machine's clock (None: the provider does not say)."""
+    """Too many at once: not taken, welcome again at an instant of the machine's clock, if it is told."""
 
     at: datetime | None = None
 

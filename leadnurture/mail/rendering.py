@@ -1,7 +1,8 @@
-"""Turns a compiled template and frozen values into a mail: subject, HTML and text, in a sandbox that can only look up names.
+"""Turns a compiled template and frozen values into a mail, in a sandbox that can only look up names.
 
-One idea to hold: a template has no methods to call. Its values are plain dicts of short texts and numbers, a dot is a
-look-up in such a dict and nothing else, and whatever could grow a text without bound (`*`, `**`, `%`) is refused.
+One idea to hold: a template has no methods to call. Its values are plain dicts of short texts and numbers, a
+dot is a look-up in such a dict and nothing else, and whatever could grow a text without bound (`*`, `**`,
+`%`) is refused.
 """
 
 import functools
@@ -18,7 +19,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from leadnurture.mail.names import Path
 
 FILTERS: Final = (
-    "capitalize", "d", "default", "e", "escape", "first", "int", "join", "last", "length", "lower", "round", "title", "trim", "truncate", "upper",
+    "capitalize", "d", "default", "e", "escape", "first", "int", "join", "last", "length", "lower", "round",
+    "title", "trim", "truncate", "upper",
 )  # fmt: skip
 TESTS: Final = (
     "defined",
@@ -111,7 +113,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """A template ready to render, and the names that it looks up: only these need be frozen with a message."""
+    """A template ready to render, and the names that it looks up: only these are frozen with a message."""
 
     subject: Template
     html: Template
@@ -143,7 +145,9 @@ def paths_in(tree: nodes.Template) -> Iterator[tuple[Path, int]]:
     """Every name that a template looks up from outside, with its line."""
     own = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"} | {"loop", "super"}
     dotted: set[int] = set()
-    for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
+    for node in tree.find_all(nodes.Expr):
+        if not isinstance(node, nodes.Getattr | nodes.Getitem):
+            continue
         if isinstance(node.node, nodes.Name) and (attribute := attribute_of(node)) is not None:
             dotted.add(id(node.node))
             if node.node.name not in own:

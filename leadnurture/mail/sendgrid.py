@@ -1,8 +1,8 @@
 """Hands mails to SendGrid's v3 API through its package, with the package's surprises taken out.
 
-It would wait for ever, follow a redirect to another host with the key and report success, obey proxy variables, and log
-key and addresses at DEBUG. What is left is one question: had the connection stood when it failed? Before that nothing can
-have left; after that, only an answer is proof of anything.
+It would wait for ever, follow a redirect to another host with the key and report success, obey proxy
+variables, and log key and addresses at DEBUG. What is left is one question: had the connection stood when it
+failed? Before that nothing can have left; after that, only an answer is proof of anything.
 """
 
 import http.client
@@ -59,7 +59,10 @@ class SendGrid:
 
 
 def payload(mail: Mail) -> dict[str, Any]:
-    """The body of `/v3/mail/send`. SendGrid's own tracking is off: our links are the tracking, and they are signed."""
+    """The body of `/v3/mail/send`.
+
+    SendGrid's own tracking is off: our links are the tracking, and they are signed.
+    """
     person: dict[str, Any] = {"to": [{"email": mail.to} | ({"name": mail.to_name} if mail.to_name else {})]}
     if mail.message_id is not None:
         person["custom_args"] = {MESSAGE_KEY: str(mail.message_id)}
@@ -112,7 +115,7 @@ class _Line:
 
 
 def _said_no(error: HTTPError) -> Answer:
-    """A refusal is one only where SendGrid promises so; a redirect or a 5xx may come from anybody in between."""
+    """A refusal is one only where SendGrid promises so; a redirect or a 5xx may come from anybody."""
     status = int(error.status_code)
     said = f"SendGrid answered {status}: {error.body.decode(errors='replace')}"[:LONGEST_SAID]
     if status == TOO_MANY:
@@ -131,7 +134,7 @@ def _reset(seconds: str | None) -> datetime | None:
 
 
 class _DirectClient(Client):  # type: ignore[misc] # the package has no types
-    """The package's client with our opener: no proxy, no redirect, and a time-out that every part of it keeps."""
+    """The package's client with our opener: no proxy, no redirect, and a time-out in every part of it."""
 
     def __init__(self, opener: urllib.request.OpenerDirector, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - the package's
         super().__init__(*arguments, **options)
@@ -143,7 +146,7 @@ class _DirectClient(Client):  # type: ignore[misc] # the package has no types
             self._opener, self.host, self.request_headers, self._version, path, timeout=self.timeout
         )
 
-    def _make_request(self, opener: Any, request: Any, timeout: float | None = None) -> Any:
+    def _make_request(self, _: object, request: object, timeout: float | None = None) -> object:
         return super()._make_request(self._opener, request, timeout)
 
 

@@ -1,8 +1,8 @@
-"""SendGrid's event webhook: verified, kept item by item as it came, and recorded as reactions, all in one transaction.
+"""SendGrid's event webhook: verified, kept item by item, and recorded as reactions in one transaction.
 
-One idea to hold: SendGrid repeats itself, in any order, sometimes under new ids, for 24 hours until it hears 2xx. So the
-same item twice changes nothing, an item that we do not understand is kept and answered with 2xx, and an event about a
-mail of ours is proof of what became of it, whatever we believed so far.
+One idea to hold: SendGrid repeats itself, in any order, sometimes under new ids, for 24 hours until it hears
+2xx. So the same item twice changes nothing, an item that we do not understand is kept and answered with 2xx,
+and an event about a mail of ours is proof of what became of it, whatever we believed so far.
 """
 
 import base64
@@ -34,6 +34,21 @@ TIMESTAMP: Final = "X-Twilio-Email-Event-Webhook-Timestamp"
 # A retry may keep its first timestamp, and SendGrid retries for a day.
 OLDEST: Final = timedelta(hours=25)
 LONGEST_WORD: Final = 200
+_BOUNCED: Final[dict[str, Any]] = {"reaction": "bounced", "status": "bounced"}
+_NOT_YET: Final[dict[str, Any]] = {"status": "deferred"}
+MEANINGS: Final[Mapping[str, dict[str, Any]]] = {
+    "processed": {"status": "sent"},
+    "deferred": _NOT_YET,
+    "blocked": _NOT_YET,
+    "delivered": {"reaction": "delivered", "status": "delivered"},
+    "open": {"reaction": "opened", "status": "delivered"},
+    "click": {"reaction": "clicked", "status": "delivered"},
+    "spamreport": {"reaction": "complained", "status": "complained"},
+    "unsubscribe": {"reaction": "unsubscribed", "status": "delivered"},
+    "group_unsubscribe": {"reaction": "unsubscribed", "status": "delivered"},
+    "group_resubscribe": {"outcome": "kept"},
+}
+"""What each kind says; `bounce` and `dropped` depend on their reasons."""
 DROPPED_FOR: Final[tuple[tuple[str, ReactionKind, MessageStatus], ...]] = (
     ("bounced", "bounced", "bounced"),
     ("invalid", "bounced", "bounced"),
@@ -95,7 +110,7 @@ def receive_sendgrid_events(
     return database.run(lambda connection: _record(connection, items, now))
 
 
-# --- the signature -----------------------------------------------------------------------------------------------------
+# --- the signature -------------------------------------------------------------------------------------
 
 
 def verify(body: bytes, headers: Mapping[str, str], public_key: str | None, machine_now: datetime) -> None:
@@ -121,14 +136,17 @@ def verify(body: bytes, headers: Mapping[str, str], public_key: str | None, mach
 
 def _remedy(public_key: str | None) -> str:
     if not public_key:
-        return "LEADNURTURE_SENDGRID_WEBHOOK_KEY is not set; copy the verification key from SendGrid's event webhook settings."
+        return (
+            "LEADNURTURE_SENDGRID_WEBHOOK_KEY is not set; "
+            "copy the verification key from SendGrid's event webhook settings."
+        )
     return (
-        "The signature does not fit; compare LEADNURTURE_SENDGRID_WEBHOOK_KEY with the key in SendGrid's event webhook settings, "
-        "and turn its signature verification on."
+        "The signature does not fit; compare LEADNURTURE_SENDGRID_WEBHOOK_KEY with the key in SendGrid's "
+        "event webhook settings, and turn its signature verification on."
     )
 
 
-# --- understanding an item ---------------------------------------------------------------------------------------------
+# --- understanding an item -----------------------------------------------------------------------------
 
 
 def _items(body: bytes) -> Sequence[Any]:
@@ -178,34 +196,17 @@ def _item(raw: Any) -> Item:  # noqa: ANN401 - whatever SendGrid sends
 def _meaning(item: Item, told: Mapping[str, Any]) -> Item:
     """What an event says about the lead and about the mail (SendGrid's event reference)."""
     said = _word(told.get("reason")) or _word(told.get("response"))
-    match item.kind:
-        case "processed":
-            return replace(item, status="sent")
-        case "deferred":
-            return replace(item, status="deferred", trouble=said)
-        case "delivered":
-            return replace(item, reaction="delivered", status="delivered")
-        case "open":
-            # A machine that loads the pictures proves the delivery, not a reader.
-            by_machine = told.get("sg_machine_open") is True
-            return replace(item, reaction=None if by_machine else "opened", status="delivered")
-        case "click":
-            return replace(
-                item, reaction="clicked", status="delivered", argument=_word(told.get("url")) or None
-            )
-        case "bounce" if _is_hard(told):
-            return replace(item, reaction="bounced", status="bounced", trouble=said)
-        case "bounce" | "blocked":
-            return replace(item, status="deferred", trouble=said)
-        case "dropped":
-            return _dropped(item, said)
-        case "spamreport":
-            return replace(item, reaction="complained", status="complained")
-        case "unsubscribe" | "group_unsubscribe":
-            return replace(item, reaction="unsubscribed", status="delivered")
-        case "group_resubscribe":
-            return replace(item, outcome="kept")
-    return replace(item, outcome="unknown kind")
+    if item.kind == "bounce":
+        return replace(item, trouble=said, **_BOUNCED if _is_hard(told) else _NOT_YET)
+    if item.kind == "dropped":
+        return _dropped(item, said)
+    if item.kind == "open" and told.get("sg_machine_open") is True:
+        # A machine that loads the pictures proves the delivery, not a reader.
+        return replace(item, status="delivered")
+    if item.kind not in MEANINGS:
+        return replace(item, outcome="unknown kind")
+    url = _word(told.get("url")) if item.kind == "click" else ""
+    return replace(item, trouble=said or None, argument=url or None, **MEANINGS[item.kind])
 
 
 def _is_hard(told: Mapping[str, Any]) -> bool:
@@ -240,7 +241,7 @@ def _instant(value: Any) -> datetime | None:  # noqa: ANN401 - whatever SendGrid
         return None
 
 
-# --- recording ---------------------------------------------------------------------------------------------------------
+# --- recording -----------------------------------------------------------------------------------------
 
 
 def _record(connection: Connection, items: Sequence[Item], now: datetime) -> Received:
@@ -286,11 +287,12 @@ def _staged(position: int, item: Item) -> dict[str, object]:
 
 
 def _judge(connection: Connection) -> None:
-    """An id that is no message of ours is somebody else's; the same event under a new id is one that we have."""
+    """An id that is no message of ours is somebody else's; an event under a new id is one that we have."""
     connection.execute(
         text("""
             UPDATE work_event SET outcome = 'not ours', message_id = NULL
-             WHERE message_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = work_event.message_id)""")
+             WHERE message_id IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = work_event.message_id)""")
     )
     connection.execute(
         text(f"""
@@ -305,7 +307,8 @@ def _keep(connection: Connection, now: datetime) -> Mapping[int, str]:
     kept = connection.execute(
         text(f"""
             INSERT INTO provider_event (provider, key, kind, message_id, body, received_at, outcome)
-            SELECT '{PROVIDER}', key, kind, message_id, body, :now, outcome FROM work_event WHERE TRUE ORDER BY key
+            SELECT '{PROVIDER}', key, kind, message_id, body, :now, outcome
+              FROM work_event WHERE TRUE ORDER BY key
                 ON CONFLICT DO NOTHING RETURNING key"""),  # noqa: S608 - our own words
         {"now": to_micros(now)},
     )

@@ -8,10 +8,14 @@ from leadnurture.mail.rendering import Shown, rendering
 
 
 def show(connection: Connection, message_id: int) -> Shown:
-    """Subject, HTML and text of a message. Raises NotFoundError before it is claimed: until then nothing is fixed. Writes nothing."""
+    """Subject, HTML and text of a message.
+
+    Raises NotFoundError before it is claimed: until then nothing is fixed. Writes nothing.
+    """
     row = connection.execute(
         text(
-            "SELECT m.facts, s.subject, s.html, s.text FROM message m JOIN source s ON s.hash = m.template WHERE m.id = :id"
+            "SELECT m.facts, s.subject, s.html, s.text"
+            " FROM message m JOIN source s ON s.hash = m.template WHERE m.id = :id"
         ),
         {"id": message_id},
     ).first()

@@ -1,7 +1,8 @@
-"""Compiles the templates of a project: frames joined, MJML compiled away once, Jinja kept; subject and text derived.
+"""Compiles the templates of a project: frames joined, MJML compiled away, Jinja kept, text derived.
 
-One idea to hold: while MJML and the text converter work, every Jinja tag is a plain word that they cannot touch. So
-quotes, spaces and `<` in an expression survive, and whatever word is missing afterwards was dropped and is a problem.
+One idea to hold: while MJML and the text converter work, every Jinja tag is a plain word that they cannot
+touch. So quotes, spaces and `<` in an expression survive, and whatever word is missing afterwards was dropped
+and is a problem.
 """
 
 import hashlib
@@ -38,7 +39,10 @@ OWED: Final = {
 
 
 def compile_templates(definitions: Definitions) -> tuple[tuple[CompiledTemplate, ...], tuple[Problem, ...]]:
-    """The compiled template of every content and track, and everything that is wrong with them. Writes nothing."""
+    """The compiled template of every content and track, and everything that is wrong with them.
+
+    Writes nothing.
+    """
     sources = dict(definitions.templates)
     names = known_names(definitions.company)
     problems: dict[Problem, None] = {}
@@ -70,7 +74,7 @@ def sample_values(names: Mapping[str, frozenset[str]]) -> Values:
     return values | {name: f"https://example.com/{name}" for name in links} | {"variant": ""}
 
 
-# --- what may stand in a file (the rest is told by `definitions` before a template is compiled) ------------------------
+# --- what may stand in a file (the rest is told by `definitions` before a template is compiled) --------
 
 
 def _objections(path: str, source: str, names: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
@@ -112,7 +116,7 @@ class _BrokenElsewhereError(Exception):
     """The file has problems that are told already."""
 
 
-# --- compiling -------------------------------------------------------------------------------------------------------
+# --- compiling -----------------------------------------------------------------------------------------
 
 
 def _compiled(
@@ -174,7 +178,7 @@ def _hash(sources: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()
 
 
-# --- trying ----------------------------------------------------------------------------------------------------------
+# --- trying --------------------------------------------------------------------------------------------
 
 
 def _trial(template: CompiledTemplate, values: Values) -> Iterator[Problem]:

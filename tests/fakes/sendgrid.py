@@ -1,4 +1,4 @@
-"""SendGrid on loopback: checks every request against the official schema, keeps a ledger, answers as it is told to.
+"""SendGrid on loopback: checks each request against the official schema, keeps a ledger, plays a script.
 
 The ledger is a file, so that it survives whoever is killed while sending to it.
 """
@@ -127,7 +127,7 @@ class FakeSendGrid:
         request.close_connection = True
 
     def _answer(self, request: BaseHTTPRequestHandler, answer: str) -> None:
-        status = 202 if answer == "slow" else int(answer.split()[0])
+        status = 202 if answer == "slow" else int(answer.split(maxsplit=1)[0])
         request.send_response(status)
         if status == 202:
             request.send_header("X-Message-Id", f"sg-{time.monotonic_ns()}")

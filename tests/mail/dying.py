@@ -1,4 +1,4 @@
-"""Delivers to the fake SendGrid and kills itself at a named point: `python -m tests.mail.dying DATABASE PROVIDER POINT NTH`."""
+"""Delivers to the fake and kills itself: `python -m tests.mail.dying DATABASE PROVIDER POINT NTH`."""
 
 import os
 import signal

@@ -29,8 +29,8 @@ LINKS = Links("a secret of the tests", "https://news.example.com")
 LAYOUT = """<mjml><mj-head><mj-title>{% block subject %}{% endblock %}</mj-title>
 <mj-preview>{% block preview %}{% endblock %}</mj-preview></mj-head>
 <mj-body>{% block body %}{% endblock %}
-<mj-section><mj-column><mj-text><a href="{{ unsubscribe_link }}">Unsubscribe</a><br />{{ company.postal_address }}</mj-text>
-</mj-column></mj-section></mj-body></mjml>
+<mj-section><mj-column><mj-text><a href="{{ unsubscribe_link }}">Unsubscribe</a><br />
+{{ company.postal_address }}</mj-text></mj-column></mj-section></mj-body></mjml>
 """
 
 
@@ -64,7 +64,7 @@ TEMPLATES = {
 }
 
 
-def definitions(**changes: Any) -> Definitions:
+def definitions(**changes: Any) -> Definitions:  # noqa: ANN401 - columns of any table
     """The files of the company as values."""
     both: tuple[Track, ...] = ("prospects", "clients")
     company = Company(
@@ -83,25 +83,42 @@ def definitions(**changes: Any) -> Definitions:
         company=company,
         agreements=tuple(
             Agreement(
-                track, date(2026, 12, 1), (), consent="marketing", pace=(2, 7),
+                track,
+                date(2026, 12, 1),
+                (),
+                consent="marketing",
+                pace=(2, 7),
                 sender="account manager" if track == "clients" else "company",
             )
             for track in both
         ),
         contents=(
-            Content("guide", "report", (("en", "The guide"),), link="https://www.example.com/guide", tracks=both),
+            Content(
+                "guide", "report", (("en", "The guide"),), link="https://www.example.com/guide", tracks=both
+            ),
             Content("letter", "email", (("en", "A letter"),), tracks=("prospects",)),
             Content(
-                "talk", "webinar", (("en", "The talk"),), sessions=(Session("january", datetime(2027, 1, 19, 10)),),  # noqa: DTZ001 - local
-                length=Duration(45, "minutes"), link="https://www.example.com/talk", tracks=("prospects",),
+                "talk",
+                "webinar",
+                (("en", "The talk"),),
+                sessions=(Session("january", datetime(2027, 1, 19, 10)),),  # noqa: DTZ001 - local
+                length=Duration(45, "minutes"),
+                link="https://www.example.com/talk",
+                tracks=("prospects",),
             ),
         ),
         programs=(
-            Program("series", "prospects", "A series", "dana", (tuesday, Step("letter", send=Send("letter"), line=2))),
+            Program(
+                "series",
+                "prospects",
+                "A series",
+                "dana",
+                (tuesday, Step("letter", send=Send("letter"), line=2)),
+            ),
             Program("care", "clients", "Care", "dana", (replace(tuesday, name="note"),)),
         ),
         templates=tuple(TEMPLATES.items()),
-    )  # fmt: skip
+    )
     return replace(whole, **changes)
 
 
@@ -116,31 +133,46 @@ class Scene:
         """Every table by its name."""
         return metadata.tables
 
-    def apply(self, **changes: Any) -> None:
+    def apply(self, **changes: Any) -> None:  # noqa: ANN401 - columns of any table
         """Stores the company."""
         whole = definitions(**changes)
         templates, problems = compile_templates(whole)
         assert problems == ()
         apply_definitions(self.database, whole, templates, NOW)
 
-    def insert(self, table: str, **values: Any) -> Any:
+    def insert(self, table: str, **values: Any) -> Any:  # noqa: ANN401 - columns of any table
         """A row; the result is its id, if it has one."""
         with self.database.write() as connection:
             return connection.execute(insert(self.tables[table]).values(**values)).inserted_primary_key[0]  # type: ignore[index] # one row
 
-    def change(self, table: str, row_id: int, **values: Any) -> None:
+    def change(self, table: str, row_id: int, **values: Any) -> None:  # noqa: ANN401 - columns of any table
         """Changes a row by its id."""
         with self.database.write() as connection:
             rows = self.tables[table]
             connection.execute(update(rows).where(rows.c.id == row_id).values(**values))
 
-    def lead(self, number: int, *, consent: bool = True, **values: Any) -> int:
+    def lead(self, number: int, *, consent: bool = True, **values: Any) -> int:  # noqa: ANN401 - columns of any table
         """A lead who may be mailed; nothing is due at him."""
         row = {
-            "email": f"Lead{number}@example.org", "email_key": f"lead{number}@example.org", "first_name": f"Ann{number}", "last_name": "Ott",
-            "track": "prospects", "stage": "new", "stage_since": NOW, "zone": "Europe/Berlin", "zone_given": "", "luck": number,
-            "country": "", "language": "", "role": "", "source": "", "fit": 0, "engagement": 0, "score": 0, "created_at": NOW,
-        }  # fmt: skip
+            "email": f"Lead{number}@example.org",
+            "email_key": f"lead{number}@example.org",
+            "first_name": f"Ann{number}",
+            "last_name": "Ott",
+            "track": "prospects",
+            "stage": "new",
+            "stage_since": NOW,
+            "zone": "Europe/Berlin",
+            "zone_given": "",
+            "luck": number,
+            "country": "",
+            "language": "",
+            "role": "",
+            "source": "",
+            "fit": 0,
+            "engagement": 0,
+            "score": 0,
+            "created_at": NOW,
+        }
         lead_id: int = self.insert("lead", **row | values)
         if consent:
             self.insert(
@@ -153,7 +185,7 @@ class Scene:
             )
         return lead_id
 
-    def message(self, lead_id: int, *, program: str = "series", step: str = "invite", **values: Any) -> int:
+    def message(self, lead_id: int, *, program: str = "series", step: str = "invite", **values: Any) -> int:  # noqa: ANN401 - columns of any table
         """A mail that is planned for now, and the enrollment that waits for it."""
         with self.database.read() as connection:
             versions = self.tables["program_version"]
@@ -161,25 +193,46 @@ class Scene:
                 select(versions.c.id).where(versions.c.program == program)
             ).scalar_one()
         enrollment = {
-            "lead_id": lead_id, "program": program, "version_id": version, "status": "active", "step": step, "visit": 1,
-            "arrived_at": NOW, "seen_reaction_id": 0, "acted": True, "wave": 0, "started_at": NOW,
-        }  # fmt: skip
+            "lead_id": lead_id,
+            "program": program,
+            "version_id": version,
+            "status": "active",
+            "step": step,
+            "visit": 1,
+            "arrived_at": NOW,
+            "seen_reaction_id": 0,
+            "acted": True,
+            "wave": 0,
+            "started_at": NOW,
+        }
         with self.database.write() as connection:
             rows = self.tables["enrollment"]
             enrollment_id = connection.execute(insert(rows).values(**enrollment)).inserted_primary_key[0]  # type: ignore[index] # one row
             row = {
-                "enrollment_id": enrollment_id, "lead_id": lead_id, "program": program, "step": step, "visit": 1,
-                "track": "clients" if program == "care" else "prospects", "content": "guide", "status": "planned", "priority": 0,
-                "needs_consent": True, "planned_at": NOW, "send_at": NOW, "late_at": NOW + timedelta(hours=7), "late": "next window",
-                "wait_until": NOW + timedelta(days=7), "attempt": 0,
-            }  # fmt: skip
+                "enrollment_id": enrollment_id,
+                "lead_id": lead_id,
+                "program": program,
+                "step": step,
+                "visit": 1,
+                "track": "clients" if program == "care" else "prospects",
+                "content": "guide",
+                "status": "planned",
+                "priority": 0,
+                "needs_consent": True,
+                "planned_at": NOW,
+                "send_at": NOW,
+                "late_at": NOW + timedelta(hours=7),
+                "late": "next window",
+                "wait_until": NOW + timedelta(days=7),
+                "attempt": 0,
+            }
             message_id: int = connection.execute(
                 insert(self.tables["message"]).values(**row | values)
             ).inserted_primary_key[0]  # type: ignore[index] # one row
             connection.execute(update(rows).where(rows.c.id == enrollment_id).values(message_id=message_id))
         return message_id
 
-    def row(self, table: str, row_id: int) -> Any:
+    def row(self, table: str, row_id: int) -> Any:  # noqa: ANN401 - columns of any table
         """A row by its id."""
         with self.database.read() as connection:
             rows = self.tables[table]
@@ -190,6 +243,6 @@ class Scene:
         with self.database.read() as connection:
             return list(connection.execute(select(self.tables[table])))
 
-    def enrollment_of(self, message_id: int) -> Any:
+    def enrollment_of(self, message_id: int) -> Any:  # noqa: ANN401 - columns of any table
         """The enrollment that waits for a message."""
         return self.row("enrollment", self.row("message", message_id).enrollment_id)

@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
-def send(scene: Scene, now: datetime = NOW, provider: Kept | None = None, **options: Any) -> Delivered:
+def send(scene: Scene, now: datetime = NOW, provider: Kept | None = None, **options: Any) -> Delivered:  # noqa: ANN401 - columns of any table
     """A delivery to a provider that accepts everything."""
     return deliver(scene.database, provider or Kept(), LINKS, now, machine_now=MACHINE, **options)
 
@@ -348,10 +348,9 @@ def many(scene: Scene, number: int) -> None:
             "stage": "new",
             "stage_since": NOW,
         }
-        rest = {
-            name: ""
-            for name in ("first_name", "last_name", "country", "language", "role", "source", "zone_given")
-        }
+        rest = dict.fromkeys(
+            ("first_name", "last_name", "country", "language", "role", "source", "zone_given"), ""
+        )
         figures = {
             "fit": 0,
             "engagement": 0,
@@ -364,13 +363,34 @@ def many(scene: Scene, number: int) -> None:
         version = connection.execute(scene.tables["program_version"].select().limit(1)).one().id
         enrollment_id = connection.execute(
             insert(scene.tables["enrollment"]).values(
-                lead_id=lead_id, program="series", version_id=version, status="active", step="invite", visit=1, arrived_at=NOW,
-                seen_reaction_id=0, acted=True, wave=0, started_at=NOW,
+                lead_id=lead_id,
+                program="series",
+                version_id=version,
+                status="active",
+                step="invite",
+                visit=1,
+                arrived_at=NOW,
+                seen_reaction_id=0,
+                acted=True,
+                wave=0,
+                started_at=NOW,
             )
-        ).inserted_primary_key[0]  # type: ignore[index] # one row  # fmt: skip
+        ).inserted_primary_key[0]  # type: ignore[index] # one row
         connection.execute(
             insert(scene.tables["message"]).values(
-                enrollment_id=enrollment_id, lead_id=lead_id, program="series", step="invite", visit=1, track="prospects", content="guide",
-                status="planned", priority=0, needs_consent=False, planned_at=NOW, send_at=NOW, late="skip", attempt=0,
+                enrollment_id=enrollment_id,
+                lead_id=lead_id,
+                program="series",
+                step="invite",
+                visit=1,
+                track="prospects",
+                content="guide",
+                status="planned",
+                priority=0,
+                needs_consent=False,
+                planned_at=NOW,
+                send_at=NOW,
+                late="skip",
+                attempt=0,
             )
-        )  # fmt: skip
+        )

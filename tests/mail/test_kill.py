@@ -1,4 +1,4 @@
-"""A worker that is killed at any point sends nothing twice, and what it left in doubt is settled by events (I1, I7)."""
+"""A worker that is killed anywhere sends nothing twice; events settle what it left in doubt (I1, I7)."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""SendGrid's answers, each classified: what proves that a mail left, what proves that it did not, and all that proves nothing."""
+"""SendGrid's answers, each classified: proof that a mail left, proof that it did not, or neither."""
 
 import logging
 import socket

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from jinja2 import TemplateError
-from jinja2.exceptions import UndefinedError
-from jinja2.sandbox import SecurityError
+from jinja2.exceptions import SecurityError, UndefinedError
 
 from leadnurture.domain.content import Content
+from leadnurture.domain.vocabulary import TRACKS, Track
 from leadnurture.engine import CompiledTemplate
 from leadnurture.mail import compile_templates
 from leadnurture.mail.names import known_names
@@ -107,7 +107,8 @@ def test_the_text_reads_like_a_letter() -> None:
 
 
 def test_a_loop_around_columns_keeps_its_place_in_the_text() -> None:
-    body = "a</mj-text><mj-raw>{% for x in lead.name %}</mj-raw><mj-text>{{ x }}</mj-text><mj-raw>{% endfor %}</mj-raw><mj-text>z"
+    loop = "<mj-raw>{% for x in lead.name %}</mj-raw><mj-text>{{ x }}</mj-text><mj-raw>{% endfor %}</mj-raw>"
+    body = f"a</mj-text>{loop}<mj-text>z"
     mail = compiled(body)
     shown = rendering(mail.subject, mail.html, mail.text).render({**VALUES, "lead": {"name": "xy"}})
     assert shown.text.split()[:4] == ["a", "x", "y", "z"]
@@ -142,7 +143,7 @@ def test_the_hash_is_that_of_the_content() -> None:
         ("{{ lead }}", '"lead" needs a dot'),
         ("{{ link.host }}", '"link" is one text'),
         (
-            "{% for a in lead.name %}{% for b in lead.name %}{% for c in lead.name %}{% endfor %}{% endfor %}{% endfor %}",
+            "{% for a in lead.name %}" * 3 + "{% endfor %}" * 3,
             "at most 2 deep",
         ),
         ("{{ 'a' * 1000000000 }}", "the mail cannot be rendered"),
@@ -237,15 +238,15 @@ def sample() -> tuple[CompiledTemplate, ...]:
     files = tuple(
         (str(path.relative_to(SAMPLE)), path.read_text()) for path in sorted(SAMPLE.rglob("*.mjml"))
     )
-    tracks: dict[str, list[str]] = {}
+    tracks: dict[str, list[Track]] = {}
     for path, _ in files:
         if "/" in path:
-            content, track = path.removesuffix(".mjml").split("/")
-            tracks.setdefault(content, []).append(track)
+            content, _, name = path.removesuffix(".mjml").partition("/")
+            tracks.setdefault(content, []).extend(track for track in TRACKS if track == name)
     company = replace(definitions().company, facts=(("budget_on", "date"), ("contract_ends_on", "date")))
     contents = tuple(
         Content(name, "email", (("en", name),), tracks=tuple(its)) for name, its in tracks.items()
-    )  # type: ignore[arg-type] # names of files
+    )
     templates, problems = compile_templates(
         replace(definitions(), company=company, contents=contents, templates=files)
     )
