@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from leadnurture.definitions.schemas import SHAPES, static_schema
 from tests.definitions.projects import BASE, GOLDEN, files_of, write
 
 ROOT = Path(__file__).parents[2]
+SCHEMA_LINE = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")
 KINDS = {"company": "leadnurture.yaml", "track": "track.yaml"}
 
 
@@ -82,6 +85,22 @@ def test_the_schema_of_a_project_offers_what_there_is(tmp_path: Path) -> None:
         if path.startswith("config/"):
             schema = json.loads((tmp_path / ".schema" / f"{kind_of(path)}.json").read_text())
             assert list(Draft202012Validator(schema).iter_errors(tree_of(BASE[path]))) == []
+
+
+def test_the_schemas_of_the_sample_company_are_current(tmp_path: Path) -> None:
+    """They are committed, so that an editor completes at once; `leadnurture schema` writes them anew."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    shutil.copytree(ROOT / "templates/email", tmp_path / "templates/email")
+
+    for path in write_schemas(tmp_path):
+        name = path.relative_to(tmp_path)
+        assert (ROOT / name).read_text() == path.read_text(), f"{name}: run `leadnurture schema`"
+
+
+@pytest.mark.parametrize("path", SAMPLES)
+def test_a_comment_that_names_a_schema_names_the_right_one(path: str) -> None:
+    for name in SCHEMA_LINE.findall((ROOT / path).read_text()):
+        assert ((ROOT / path).parent / name).resolve() == ROOT / f".schema/{kind_of(path)}.json"
 
 
 def test_the_settings_of_the_editor_keep_what_is_in_them(tmp_path: Path) -> None:
