@@ -13,23 +13,15 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
+from leadnurture.definitions.mails import FILTERS, SINGLE, TESTS, mail_names
 from leadnurture.definitions.markup import check_markup
 from leadnurture.definitions.names import DECLARE_FACT
 from leadnurture.definitions.problems import Place, Report, listed, unknown
 from leadnurture.domain.company import Company
-from leadnurture.domain.vocabulary import BUILT_IN_FACTS, TRACKS, Track
+from leadnurture.domain.vocabulary import TRACKS, Track
 
 LAYOUT: Final = "_layout.mjml"
 LARGEST: Final = 256 * 1024
-ACCOUNT: Final = "account."
-SINGLE: Final = frozenset({"link", "register_link", "decline_link", "unsubscribe_link", "variant"})
-FILTERS: Final = frozenset({
-    "escape", "e", "default", "d", "upper", "lower", "title", "capitalize", "length", "join", "first",
-    "last", "round", "int",
-})  # fmt: skip
-TESTS: Final = frozenset({
-    "defined", "undefined", "none", "string", "number", "in", "eq", "ne", "lt", "le", "gt", "ge",
-})  # fmt: skip
 ALLOWED: Final = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const,
     nodes.Filter, nodes.Test, nodes.If, nodes.For, nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And,
@@ -58,21 +50,6 @@ def variants(templates: Iterable[str]) -> frozenset[tuple[str, Track]]:
     """(content, track) of every template that lies where it is looked for."""
     places = ((path, track) for path in templates for track in TRACKS if path.endswith(f"/{track}.mjml"))
     return frozenset((path.removesuffix(f"/{track}.mjml"), track) for path, track in places)
-
-
-def mail_names(company: Company) -> Mapping[str, frozenset[str]]:
-    """The roots that a template may write a dot behind, and what may follow it."""
-    facts = {*BUILT_IN_FACTS, *(name for name, _ in company.facts)}
-    declared = {name for name, _ in company.facts}
-    return {
-        "lead": frozenset(name for name in BUILT_IN_FACTS if not name.startswith(ACCOUNT)),
-        "account": frozenset(name.removeprefix(ACCOUNT) for name in facts if name.startswith(ACCOUNT)),
-        "facts": frozenset(name for name in declared if not name.startswith(ACCOUNT)),
-        "content": frozenset({"title", "kind", "length"}),
-        "session": frozenset({"title", "date", "time", "zone"}),
-        "sender": frozenset({"name", "address"}),
-        "company": frozenset({"name", "postal_address", "url"}),
-    }
 
 
 def check_templates(

@@ -15,11 +15,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, text
 
+from leadnurture.definitions.mails import LINKS
 from leadnurture.domain.company import Company
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.timing import Duration
 from leadnurture.links import Links
-from leadnurture.mail.names import LINKS, Path
+from leadnurture.mail.names import Path
 from leadnurture.mail.rendering import Rendering, rendering
 from leadnurture.store.instants import day_of, from_micros
 

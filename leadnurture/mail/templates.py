@@ -16,10 +16,11 @@ import mjml
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
 
 from leadnurture.definitions import Problem
+from leadnurture.definitions.mails import LINKS, mail_names
 from leadnurture.domain.content import CompiledTemplate
 from leadnurture.domain.definitions import Definitions
 from leadnurture.mail.layers import Layer, Tag, flatten, read_layer
-from leadnurture.mail.names import Path, known_names, objection
+from leadnurture.mail.names import Path, objection
 from leadnurture.mail.plain import plain_text
 from leadnurture.mail.rendering import HTML, Rendering, Values, paths_in, rendering
 
@@ -44,7 +45,7 @@ def compile_templates(definitions: Definitions) -> tuple[tuple[CompiledTemplate,
     Writes nothing.
     """
     sources = dict(definitions.templates)
-    names = known_names(definitions.company)
+    names = mail_names(definitions.company)
     problems: dict[Problem, None] = {}
     layers: dict[str, Layer] = {}
     for path, source in sources.items():
@@ -70,8 +71,7 @@ def sample_values(names: Mapping[str, frozenset[str]]) -> Values:
     values: dict[str, object] = {
         root: {name: f"{root} {name}" for name in sorted(inner)} for root, inner in names.items()
     }
-    links = ("link", "register_link", "decline_link", "unsubscribe_link")
-    return values | {name: f"https://example.com/{name}" for name in links} | {"variant": ""}
+    return values | {name: f"https://example.com/{name}" for name in LINKS} | {"variant": ""}
 
 
 # --- what may stand in a file (the rest is told by `definitions` before a template is compiled) --------

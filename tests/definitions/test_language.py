@@ -7,7 +7,7 @@ import pytest
 
 from leadnurture.definitions import check_project, files
 from leadnurture.definitions.files import Shape
-from leadnurture.definitions.templates import FILTERS, SINGLE, mail_names
+from leadnurture.definitions.mails import FILTERS, SINGLE, mail_names
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import CONTENT_KINDS, FACT_KINDS, REACTION_KINDS, STAGES, WHYS
 from tests.definitions.projects import BASE, write

@@ -8,18 +8,18 @@ import pytest
 from jinja2 import TemplateError
 from jinja2.exceptions import SecurityError, UndefinedError
 
+from leadnurture.definitions.mails import mail_names
 from leadnurture.domain.content import Content
 from leadnurture.domain.vocabulary import TRACKS, Track
 from leadnurture.engine import CompiledTemplate
 from leadnurture.mail import compile_templates
-from leadnurture.mail.names import known_names
 from leadnurture.mail.plain import plain_text
 from leadnurture.mail.rendering import HTML, PLAIN, rendering
 from leadnurture.mail.templates import sample_values
 from tests.mail.scene import LAYOUT, definitions, template
 
 SAMPLE = Path(__file__).parents[2] / "templates" / "email"
-VALUES = sample_values(known_names(definitions().company))
+VALUES = sample_values(mail_names(definitions().company))
 
 
 def compiled(body: str, subject: str = "A subject", layout: str = LAYOUT) -> CompiledTemplate:
@@ -139,7 +139,7 @@ def test_the_hash_is_that_of_the_content() -> None:
     [
         ("{{ lead.frist_name }}", 'unknown name behind lead. "frist_name", did you mean "first_name"?'),
         ("{{ leed.name }}", 'unknown name "leed", did you mean "lead"?'),
-        ("{{ facts.shoe_size }}", "declare it under `facts:`"),
+        ("{{ facts.shoe_size }}", "declare it under facts in config/leadnurture.yaml"),
         ("{{ lead }}", '"lead" needs a dot'),
         ("{{ link.host }}", '"link" is one text'),
         (
@@ -218,8 +218,8 @@ def test_a_template_can_look_up_names_and_nothing_else(source: str) -> None:
 def test_numbers_may_be_counted_with_and_missing_values_show_nothing() -> None:
     values = {"facts": {"n": 1200.0, "none": None}}
     assert (
-        PLAIN.from_string("{{ facts.n }} {{ facts.n * 2 }} [{{ facts.none }}]").render(values)
-        == "1200 2400 []"
+        PLAIN.from_string("{{ facts.n }} {{ facts.n + 2 }} [{{ facts.none }}]").render(values)
+        == "1200 1202 []"
     )
 
 
