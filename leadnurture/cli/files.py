@@ -1,9 +1,14 @@
 """Commands about the project's files and its database: check, apply, migrate, doctor, schema."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from leadnurture.app import apply_project, examine, find_project, machine_now, migrate_project, open_project
 from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, show, told
+
+if TYPE_CHECKING:
+    from leadnurture.engine import Applied
 
 
 def check(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
@@ -25,7 +30,20 @@ def apply(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> No
     """Let the project's files hold from now on; leads in flight move to the new versions."""
     opened = open_project(project)
     applied = apply_project(opened, opened.clock())
-    show(applied, form, lambda: str(applied))
+    show(applied, form, lambda: _told_of(applied))
+
+
+def _told_of(applied: "Applied") -> str:
+    if not (applied.programs or applied.sessions or applied.moved):
+        return f"Version {applied.version} holds; no program and no session has changed."
+    lines = [f"Version {applied.version} holds from now on."]
+    if applied.programs:
+        lines.append(f"Programs that are new or changed: {', '.join(applied.programs)}")
+    if applied.sessions:
+        lines.append(f"Sessions that are new, moved or cancelled: {', '.join(applied.sessions)}")
+    if applied.moved:
+        lines.append(f"{applied.moved:,} enrollments moved along.")
+    return "\n".join(lines)
 
 
 def migrate(project: ProjectFolder = HERE) -> None:
@@ -39,7 +57,9 @@ def schema(project: ProjectFolder = HERE) -> None:
     """Write the JSON Schemas with which an editor completes and checks the project's files."""
     from leadnurture.definitions import write_schemas
 
-    write_schemas(find_project(project))
+    root = find_project(project)
+    for path in write_schemas(root):
+        told(f"{path.relative_to(root)} is written.")
 
 
 def doctor(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:

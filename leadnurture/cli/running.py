@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -17,6 +18,7 @@ from leadnurture.errors import NotFoundError, PortBusyError
 if TYPE_CHECKING:
     from flows.nurture import WaveDone
     from flows.runs import Runs
+    from leadnurture.engine import Looked
     from leadnurture.mail import Delivered
 
 Result = TypeVar("Result")
@@ -111,8 +113,14 @@ def look(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> Non
     show(
         done,
         form,
-        lambda: "\n".join(f"{track}: {looked or 'nothing has changed'}" for track, looked in done.items()),
+        lambda: "\n".join(f"{track}: {_told_of_look(looked)}" for track, looked in done.items()),
     )
+
+
+def _told_of_look(looked: "Looked | None") -> str:
+    if looked is None:
+        return "nothing has changed"
+    return ", ".join(f"{count:,} {name}" for name, count in asdict(looked).items())
 
 
 def deliver(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:

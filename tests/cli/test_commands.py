@@ -120,6 +120,18 @@ def test_apply_import_and_status_tell_a_machine_the_same_numbers(run: Run, tmp_p
     assert status["leads"] == 1
 
 
+def test_apply_and_look_tell_a_person_what_they_did(run: Run, tmp_path: Path) -> None:
+    leads = tmp_path / "leads.csv"
+    leads.write_text("email\nann@acme.example\n")
+    first, second = run("apply").stdout, run("apply").stdout
+    assert first.startswith("Version 1 holds from now on.\nPrograms that are new or changed: getting-")
+    assert second == "Version 1 holds; no program and no session has changed.\n"
+    run("import", "leads", str(leads))
+    told = run("look", LEADNURTURE_PREFECT_PORT="1").stdout
+    assert told.startswith("prospects: 1 leads, ")
+    assert told.endswith("clients: nothing has changed\n")
+
+
 def test_the_data_folder_is_private(run: Run, project: Path) -> None:
     run("apply")
     assert (project / ".leadnurture").stat().st_mode & 0o777 == 0o700
