@@ -59,7 +59,8 @@ def set_deal(
             connection,
             """
             INSERT INTO stage_change (lead_id, track, from_stage, to_stage, at, rule, agreement)
-            SELECT id, track, stage, :status, :now, :rule, '' FROM lead WHERE id = :lead AND stage <> :status""",
+            SELECT id, track, stage, CAST(:status AS VARCHAR), :now, :rule, '' FROM lead
+             WHERE id = :lead AND stage <> CAST(:status AS VARCHAR)""",
             lead=lead_id, status=status, now=now, rule=f"deal {status}",
         )  # fmt: skip
         run(

@@ -36,6 +36,7 @@ POOL: Final[dict[str, Any]] = {
     "pool_size": 20,
     "max_overflow": 40,
     "execution_options": {"preserve_rowcount": True},
+    "hide_parameters": True,
 }
 
 
