@@ -31,8 +31,9 @@ from sqlmodel import col
 
 from leadnurture.domain.company import Company, WorkingHours
 from leadnurture.domain.timing import MICROSECONDS, Duration
+from leadnurture.engine.current import current_definitions
 from leadnurture.engine.sql import one
-from leadnurture.store import stage
+from leadnurture.store import Database, stage
 from leadnurture.store.instants import DAY, Instant, day_number, day_of, to_micros
 from leadnurture.store.tables import CalendarDay, Lead
 from leadnurture.store.work import work_calendar
@@ -232,6 +233,15 @@ def fill_calendar(connection: Connection, company: Company, now: datetime, *, an
         connection.execute(
             insert(days).from_select(names, select(*(work_calendar.c[name] for name in names)))
         )
+
+
+def keep_calendar(database: Database, now: datetime) -> None:
+    """Carries the days on, for projects into which nobody imports anything for months. Mostly one query."""
+    with database.read() as connection:
+        company = current_definitions(connection).company
+        if calendar_end(connection) >= now + timedelta(REFILL_BELOW):
+            return
+    database.run(lambda connection: fill_calendar(connection, company, now))
 
 
 def calendar_end(connection: Connection) -> datetime:

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from leadnurture.domain.agreement import Agreement
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import Track
+from leadnurture.engine.calendar import keep_calendar
 from leadnurture.engine.current import current_definitions, first_step
 from leadnurture.engine.handoffs import open_handoffs
 from leadnurture.engine.look_statements import Pauses, Statements, statements_of
@@ -92,6 +93,7 @@ def look(
     A constant number of statements per chunk and program, whatever its size. Safe to repeat, safe beside other workers.
     """
     until, total = time.monotonic() + seconds, Looked()
+    keep_calendar(database, now)
     while True:
         database.run(lambda connection: tell_colleagues(connection, now))
         done = database.run(lambda connection: _chunk(connection, track, now, chunk))
