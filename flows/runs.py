@@ -5,6 +5,7 @@ to the second). The work is done by that run's tasks if it comes about; if it do
 whoever ordered the work does it himself, and the run shows it afterwards.
 """
 
+import contextlib
 import logging
 import queue
 import threading
@@ -15,7 +16,9 @@ from typing import Any, Final
 
 import httpx
 from prefect import State
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from flows.work import Work
 
@@ -29,6 +32,12 @@ PAUSE: Final = 30.0
 WAITING: Final = 20
 """Runs that may wait to be shown; more are not shown."""
 ANSWERS_WITHIN: Final = 1.0
+
+
+def _is_drained(service: type[EventsWorker] | type[APILogWorker], seconds: float) -> bool:
+    """Whether Prefect's own threads have told what they know; at exit they would wait for ever."""
+    rest = service.drain_all(timeout=seconds)
+    return not isinstance(rest, tuple) or not rest[1]
 
 
 def same_as(state: State[Any]) -> State[Any]:
@@ -51,6 +60,7 @@ class Runs:
         self._orders: queue.Queue[_Order | None] = queue.Queue(WAITING)
         self._silent_until = 0.0
         self._is_silent = False
+        self._has_shown = False
         self._thread = threading.Thread(target=self._show_orders, name="runs", daemon=True)
         if api is not None:
             self._client = httpx.Client(timeout=ANSWERS_WITHIN)
@@ -63,14 +73,19 @@ class Runs:
                 time.sleep(GLANCE)
         work.do_rest()
 
-    def close(self, seconds: float) -> None:
-        """Waits for the runs that are being shown, but no longer than so many seconds."""
+    def close(self, seconds: float) -> bool:
+        """Waits for what is still to be shown, each part at most so many seconds; whether all of it was."""
+        if not self._thread.is_alive():
+            return True
+        with contextlib.suppress(queue.Full):
+            self._orders.put(None, timeout=seconds)
+        self._thread.join(seconds)
         if self._thread.is_alive():
-            try:
-                self._orders.put(None, timeout=seconds)
-            except queue.Full:
-                return
-            self._thread.join(seconds)
+            return False
+        self._client.close()
+        return not self._has_shown or all(
+            _is_drained(service, seconds) for service in (EventsWorker, APILogWorker)
+        )
 
     def _order(self, work: Work[Any], show: Callable[[str], object]) -> bool:
         try:
@@ -93,7 +108,8 @@ class Runs:
         if time.monotonic() < self._silent_until or not self._answers():
             return
         # The heartbeat's thread would be joined for a second at the end of every run.
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        with temporary_settings({PREFECT_API_URL: self._api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            self._has_shown = True
             order.show(order.work.key)
         if self._is_silent:
             self._is_silent = False

@@ -51,8 +51,12 @@ class Worker:
         self._is_over.wait()
         notify("STOPPING=1")
         clock.stop()
-        self._runs.close(GRACE)
+        is_all_shown = self._runs.close(GRACE)
         logger.info("The worker has ended")
+        if not is_all_shown:
+            # Prefect's threads would wait for a server that does not answer any more.
+            logging.shutdown()
+            os._exit(0)
 
     def now(self) -> tuple[datetime, bool]:
         """The product's now, and whether its clock is stepping."""

@@ -1,0 +1,232 @@
+"""What stands in Prefect after a wave, a delivery, a look: asked of a real server through its client."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from flows.deliver import run_delivery
+from flows.handoff import run_look, run_sales
+from flows.nurture import forward_edges, run_wave
+from flows.runs import Runs
+from flows.supervisor import Supervisor
+from leadnurture import engine
+from leadnurture.app import Project, machine_now
+from leadnurture.engine import LeadInput, StepDone
+from leadnurture.mail import Accepted, Answer, Mail, Refused
+from leadnurture.settings import Settings
+
+pytestmark = pytest.mark.slow
+
+Found = TypeVar("Found")
+Row = dict[str, Any]
+SECONDS = 30.0
+PEOPLE = 12
+
+
+class Prefect:
+    """What the pages of Prefect ask of its server."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self._known = {run["id"] for run in self.runs()}
+
+    def ask(self, path: str, **question: object) -> Any:  # noqa: ANN401 - JSON
+        return self._client.post(path, json=question).raise_for_status().json()
+
+    def runs(self) -> list[Row]:
+        return list(self.ask("flow_runs/filter", sort="START_TIME_DESC"))
+
+    def new_runs(self) -> list[Row]:
+        """The runs since the test began."""
+        return [run for run in self.runs() if run["id"] not in self._known]
+
+    def new_run(self) -> Row:
+        (run,) = self.new_runs()
+        return run
+
+    def flow_of(self, run: Row) -> str:
+        return str(self._client.get(f"flows/{run['flow_id']}").raise_for_status().json()["name"])
+
+    def tasks_of(self, run: Row, count: int) -> list[Row]:
+        """Its tasks, in the order in which they began; task runs are recorded a moment later."""
+        wanted = {"id": {"any_": [run["id"]]}}
+
+        def read() -> list[Row]:
+            found = self.ask("task_runs/filter", flow_runs=wanted)
+            is_complete = len(found) == count and all(task["end_time"] for task in found)
+            return sorted(found, key=lambda task: task["start_time"]) if is_complete else []
+
+        return eventually(read)
+
+    def artifacts_of(self, run: Row) -> list[Row]:
+        return list(self.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}}))
+
+
+def eventually(read: Callable[[], list[Found]]) -> list[Found]:
+    until = time.monotonic() + SECONDS
+    while not (found := read()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture
+def prefect(prefect_settings: Settings) -> Iterator[Prefect]:
+    with httpx.Client(base_url=prefect_settings.prefect_api) as client:
+        yield Prefect(client)
+
+
+@pytest.fixture
+def runs(prefect_settings: Settings) -> Iterator[Runs]:
+    runs = Runs(prefect_settings.prefect_api, patience=SECONDS)
+    yield runs
+    runs.close(SECONDS)
+
+
+class Refusing:
+    """A provider that refuses the first mails."""
+
+    threads = 1
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+
+    def send(self, mail: Mail) -> Answer:
+        del mail
+        self._left -= 1
+        return Refused("the address does not exist") if self._left >= 0 else Accepted("id")
+
+
+def import_people(project: Project, count: int = PEOPLE) -> None:
+    """People who care for scaling, of companies that are too small to qualify."""
+    leads = [
+        LeadInput(
+            email=f"ann{number}@acme{number}.example",
+            account=f"Acme {number}",
+            zone="Europe/Berlin",
+            interests=("scaling",),
+            consents=(("marketing", None, "test", ""),),
+        )
+        for number in range(count)
+    ]
+    engine.import_leads(project.database, leads, project.clock(), "test")
+
+
+def test_a_wave_is_drawn_as_the_program_with_its_counts(
+    project: Project, runs: Runs, prefect: Prefect
+) -> None:
+    import_people(project)
+    run_look(project, "prospects", Runs(None))
+    done = run_wave(project, "scaling-series", "test", runs)
+    runs.close(SECONDS)
+    assert done is not None
+    assert (done.due, done.planned, done.failed) == (PEOPLE, PEOPLE, ())
+    run = prefect.new_run()
+    assert prefect.flow_of(run) == "scaling-series"
+    assert (run["name"], run["state_type"]) == (f"wave 0001 ({PEOPLE} leads due)", "COMPLETED")
+    program = project.definitions().program("scaling-series")
+    tasks = prefect.tasks_of(run, len(program.steps))
+    assert [task["name"] for task in tasks] == [
+        f"{step.name} ({PEOPLE if step.name == 'invite' else 0} leads)" for step in program.steps
+    ]
+    assert [task["state_name"] for task in tasks] == ["Completed"] + ["Skipped"] * (len(program.steps) - 1)
+    by_id = {task["id"]: task["name"].split()[0] for task in tasks}
+    drawn = {
+        by_id[task["id"]]: {by_id[each["id"]] for each in task["task_inputs"].get("wait_for", [])}
+        for task in tasks
+    }
+    follows = forward_edges(program, [step.name for step in program.steps])
+    assert drawn == {step: set(behind) for step, behind in follows.items()}
+    (chart,) = prefect.artifacts_of(run)
+    assert chart["type"] == "markdown"
+    assert chart["data"].startswith("```mermaid\nflowchart TD")
+
+
+def test_nothing_due_makes_no_run(project: Project, runs: Runs, prefect: Prefect) -> None:
+    assert run_wave(project, "scaling-series", "test", runs) is None
+    assert run_look(project, "prospects", runs) is None
+    assert run_delivery(project, runs) is None
+    assert run_sales(project, runs) is None
+    runs.close(SECONDS)
+    assert prefect.new_runs() == []
+
+
+def test_a_step_that_fails_is_seen_and_keeps_the_others_from_nothing(
+    project: Project, runs: Runs, prefect: Prefect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+
+    def run_step(_: object, program: str, step: str, *__: object, **___: object) -> StepDone:
+        ran.append(step)
+        if step == "invite":
+            raise RuntimeError(f"{program} is broken")
+        return StepDone(step)
+
+    import_people(project)
+    run_look(project, "prospects", Runs(None))
+    monkeypatch.setattr("leadnurture.engine.run_step", run_step)
+    done = run_wave(project, "scaling-series", "test", runs)
+    runs.close(SECONDS)
+    steps = [step.name for step in project.definitions().program("scaling-series").steps]
+    assert done is not None
+    assert done.failed == ("invite",)
+    assert ran == steps
+    run = prefect.new_run()
+    assert run["state_name"] == "Failed"
+    states = {task["name"].split()[0]: task["state_name"] for task in prefect.tasks_of(run, len(steps))}
+    assert states == dict.fromkeys(steps, "Skipped") | {"invite": "Failed"}
+
+
+def test_a_look_tells_how_many_leads_changed(project: Project, runs: Runs, prefect: Prefect) -> None:
+    import_people(project)
+    looked = run_look(project, "prospects", runs)
+    runs.close(SECONDS)
+    assert looked is not None
+    assert (looked.leads, looked.enrolled) == (PEOPLE, PEOPLE)
+    run = prefect.new_run()
+    assert (prefect.flow_of(run), run["name"]) == ("look", f"prospects ({PEOPLE} leads changed)")
+
+
+@pytest.mark.parametrize(
+    ("refused", "state", "message"),
+    [
+        (0, "Completed", f"{PEOPLE} sent"),
+        (3, "PartlyFailed", f"{PEOPLE - 3} sent, 3 failed"),
+        (PEOPLE, "Failed", f"{PEOPLE} failed"),
+    ],
+)
+def test_a_delivery_shows_what_failed(
+    project: Project,
+    runs: Runs,
+    prefect: Prefect,
+    refused: int,
+    state: str,
+    message: str,
+) -> None:
+    import_people(project)
+    run_look(project, "prospects", Runs(None))
+    run_wave(project, "scaling-series", "test", Runs(None))
+    project.__dict__["provider"] = Refusing(refused)
+    run_delivery(project, runs)
+    runs.close(SECONDS)
+    run = prefect.new_run()
+    assert (run["name"], run["state_name"]) == (f"deliver ({PEOPLE} mails)", state)
+    assert run["state"]["message"] == message
+    (task,) = prefect.tasks_of(run, 1)
+    assert (task["name"], task["state_name"]) == (f"send ({PEOPLE} mails)", state)
+    assert [artifact["task_run_id"] for artifact in prefect.artifacts_of(run)] == [task["id"]] * bool(refused)
+
+
+def test_runs_of_a_killed_worker_are_marked_crashed(
+    project: Project, prefect_settings: Settings, prefect: Prefect
+) -> None:
+    flow = prefect.ask("flows/", name="look")
+    run = prefect.ask("flow_runs/", flow_id=flow["id"], state={"type": "RUNNING"})
+    supervisor = Supervisor(project, next_free=True)
+    supervisor._settings = prefect_settings
+    assert supervisor._mark_crashed(machine_now())
+    assert {each["id"]: each["state_name"] for each in prefect.new_runs()} == {run["id"]: "Crashed"}
+    supervisor.stop()
