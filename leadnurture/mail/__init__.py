@@ -7,6 +7,7 @@ quick.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from leadnurture.mail.choice import make_provider
 from leadnurture.mail.provider import (
     Accepted,
     Answer,
@@ -16,7 +17,6 @@ from leadnurture.mail.provider import (
     Provider,
     Refused,
     Unknown,
-    make_provider,
 )
 from leadnurture.mail.rendering import Shown
 from leadnurture.mail.templates import compile_templates

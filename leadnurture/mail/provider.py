@@ -1,6 +1,6 @@
 """What a provider is asked and what it may answer.
 
-To add one: a file beside `local.py`, a class with these, a line in `make_provider`.
+To add one: a file beside `local.py`, a class with these, a line in `choice.py`.
 
 One idea to hold: an answer says whether bytes may have left. `NotSent` is proof that none did, so the mail is
 sent again; `Unknown` is everything that is not proof, so it never is. A provider repeats nothing and follows
@@ -10,8 +10,6 @@ no redirect by itself.
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
-
-from leadnurture.settings import Settings
 
 TIMEOUT_SECONDS: Final = 10.0
 
@@ -107,14 +105,3 @@ class Provider(Protocol):
 
     def send(self, mail: Mail) -> Answer:
         """Hands one mail over, once."""
-
-
-def make_provider(settings: Settings) -> Provider:
-    """The provider that the settings name."""
-    if settings.provider == "sendgrid" and settings.sendgrid_key is not None:
-        from leadnurture.mail.sendgrid import SendGrid  # noqa: PLC0415 - a quarter of a second that `local` need not pay
-
-        return SendGrid(settings.sendgrid_key.get_secret_value(), settings.sendgrid_url)
-    from leadnurture.mail.local import LocalOutbox  # noqa: PLC0415 - as above
-
-    return LocalOutbox(settings.outbox)

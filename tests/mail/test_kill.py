@@ -29,7 +29,8 @@ def test_a_killed_worker_sends_nothing_twice(
     ids = [scene.message(scene.lead(number)) for number in range(MAILS)]
     with FakeSendGrid(tmp_path / "ledger").running() as fake:
         command = [sys.executable, "-m", "tests.mail.dying", database_url, fake.url, point, str(nth)]
-        assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+        died = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+        assert died.returncode == -signal.SIGKILL, died.stderr
 
         # Before the lease ends nobody touches what the dead worker holds.
         in_doubt = [row.id for row in scene.rows("message") if row.status == "sending"]
