@@ -377,7 +377,8 @@ def _has_steered(enrollment: FromClause, reaction: FromClause) -> Truth:
 def _sent_by(step: str, scope: Scope, column: str) -> Expression:
     """Of the mail that a step of this enrollment sent last."""
     message = Message.__table__.alias()  # type: ignore[attr-defined] # as above
-    ours = (message.c.enrollment_id == _enrollment(scope).c.id, message.c.step == step)
+    gone = message.c.status.not_in(["cancelled", "failed"])
+    ours = (message.c.enrollment_id == _enrollment(scope).c.id, message.c.step == step, gone)
     return one(message.c[column], *ours, of=[message], order=[message.c.visit.desc()])
 
 

@@ -35,11 +35,10 @@ from leadnurture.store.work import empty, work_reaction
 
 SETTLE: Final = timedelta(seconds=120)
 """How long a click waits before it steers: most scanners are known by then."""
-# What a reaction proves of its mail. An open or a click is no better proof than a delivery.
+# What a reaction proves of its mail. A click proves nothing: a GET appends it, and a GET changes nothing else.
 PROOF: Final[dict[str, MessageStatus]] = {
     "delivered": "delivered",
     "opened": "delivered",
-    "clicked": "delivered",
     "bounced": "bounced",
     "complained": "complained",
 }
@@ -310,7 +309,7 @@ def _show_interest(connection: Connection, definitions: Definitions) -> None:
     none.
     """
     lives = {
-        agreement.track: agreement.live.microseconds if agreement.live else 0
+        agreement.track: agreement.live.microseconds if agreement.live else None
         for agreement in definitions.agreements
     }
     run(
@@ -324,9 +323,9 @@ def _show_interest(connection: Connection, definitions: Definitions) -> None:
            AND w.kind IN ('clicked', 'replied', 'registered', 'attended', 'downloaded', 'submitted', 'visited')
          GROUP BY w.lead_id, t.topic, w.content
             ON CONFLICT (lead_id, topic, subject) DO UPDATE SET ends_at = excluded.ends_at
-         WHERE interest.ends_at < excluded.ends_at""",
-        clients=lives.get("clients", 0),
-        prospects=lives.get("prospects", 0),
+         WHERE interest.ends_at < excluded.ends_at OR excluded.ends_at IS NULL""",
+        clients=lives.get("clients"),
+        prospects=lives.get("prospects"),
     )
 
 

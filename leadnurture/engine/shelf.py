@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Integer,
     and_,
-    bindparam,
     case,
+    false,
     func,
     insert,
     literal,
@@ -30,7 +29,6 @@ from leadnurture.domain.vocabulary import SESSION_KINDS
 from leadnurture.engine.conditions import NOW, living
 from leadnurture.engine.sql import bytewise, one, some
 from leadnurture.engine.windows import Timing
-from leadnurture.store.instants import Instant
 from leadnurture.store.tables import (
     Content,
     ContentSession,
@@ -60,12 +58,6 @@ standing: Final = Standing.__table__  # type: ignore[attr-defined] # as above
 interest: Final = Interest.__table__  # type: ignore[attr-defined] # as above
 w = work_step
 
-# Named unlike any column: an UPDATE takes parameters that bear the name of a column for values.
-WAVE: Final = bindparam("this_wave", type_=Integer())
-CHUNK: Final = bindparam("chunk_size", type_=Integer())
-HORIZON: Final = bindparam("horizon", type_=Instant())
-LUCK_RANGE: Final = 2**31
-COINS: Final = 2**20
 NOT_GONE: Final = ("cancelled", "failed")
 
 
@@ -118,10 +110,11 @@ class Shelf:
                 self._refuse(
                     new,
                     (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
+                    (and_(w.c.content.is_(None), some(*self._open, of=[work_shelf])), "had"),
                     (w.c.content.is_(None), "empty"),
                 ),
             ]
-        anchored = self.timing.has_anchor
+        anchored = self.timing.is_about_session
         about_session: dict[str, Any] = {} if anchored else {"session_content": name, "session": ""}
         chosen = update(w).where(new).values(content=name, **about_session)
         had = [
@@ -175,7 +168,7 @@ class Shelf:
     def _shelve_sessions(
         self, kinds: Sequence[str], about: str | None, name: str | None = None
     ) -> Executable:
-        """Sessions ahead that have seats left and a variant for the track."""
+        """Sessions ahead that have a variant for the track; a full one is there for who has a seat in it."""
         here = (
             standing.c.content == session.c.content,
             standing.c.session == session.c.name,
@@ -184,12 +177,16 @@ class Shelf:
         taken = one(func.count(), *here, of=[standing])
         chosen = self._offered(kinds, about, name)
         return insert(work_shelf).from_select(
-            ["content", "session", "starts_at", "published_day"],
-            select(session.c.content, session.c.name, session.c.starts_at, content.c.published_day)
+            ["content", "session", "starts_at", "published_day", "is_full"],
+            select(
+                session.c.content,
+                session.c.name,
+                session.c.starts_at,
+                content.c.published_day,
+                func.coalesce(taken >= content.c.seats, false()),
+            )
             .join_from(session, content, content.c.name == session.c.content)
-            .where(
-                *chosen, session.c.starts_at > NOW, or_(content.c.seats.is_(None), taken < content.c.seats)
-            ),
+            .where(*chosen, session.c.starts_at > NOW),
         )
 
     def _shelve(self, kinds: Sequence[str], about: str | None) -> Executable:
@@ -253,24 +250,35 @@ class Shelf:
         ranked = select(offers.c.offer).order_by(*(offers.c[key.name] for key in keys)).limit(1)
         return ranked.correlate_except(offers).scalar_subquery()
 
+    @property
+    def _has_seat(self) -> Expression:
+        return some(
+            standing.c.lead_id == w.c.lead_id,
+            standing.c.content == work_shelf.c.content,
+            standing.c.session == work_shelf.c.session,
+            standing.c.kind == "registered",
+            of=[standing],
+        )
+
+    @property
+    def _open(self) -> tuple[Expression, Expression]:
+        """Behind the sending, with a seat for the lead."""
+        behind = work_shelf.c.starts_at > func.coalesce(w.c.send_at, NOW)
+        return behind, or_(not_(work_shelf.c.is_full), self._has_seat)
+
     def _next_session(self, about: str | None) -> list[Executable]:
         """The soonest session behind the sending that he has not had; one that he registered for counts, it
         ends the wait.
         """
         new = and_(w.c.is_new, w.c.trouble.is_(None))
-        seat = (
-            standing.c.lead_id == w.c.lead_id,
-            standing.c.content == work_shelf.c.content,
-            standing.c.session == work_shelf.c.session,
-        )
-        has_seat = some(*seat, standing.c.kind == "registered", of=[standing])
-        order = [case((has_seat, 0), else_=1), work_shelf.c.starts_at, bytewise(work_shelf.c.content)]
-        behind = work_shelf.c.starts_at > func.coalesce(w.c.send_at, NOW)
+        order = [case((self._has_seat, 0), else_=1), work_shelf.c.starts_at, bytewise(work_shelf.c.content)]
         key = work_shelf.c.content + literal("\n") + work_shelf.c.session
         return [
             update(w)
             .where(new)
-            .values(content=self._best(order, about, key, behind), session_content=null(), session=null()),
+            .values(
+                content=self._best(order, about, key, *self._open), session_content=null(), session=null()
+            ),
             update(w)
             .where(
                 new,

@@ -37,11 +37,12 @@ from sqlalchemy.sql import Executable
 from leadnurture.domain.condition import Condition
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Arm, Go, Program, Send, Step
+from leadnurture.domain.timing import Wait
 from leadnurture.domain.vocabulary import SESSION_KINDS
 from leadnurture.engine.conditions import NOW, Scope, compile_condition, fired_by, values_seen
 from leadnurture.engine.shelf import Shelf
 from leadnurture.engine.sql import one, some
-from leadnurture.engine.windows import Timing
+from leadnurture.engine.windows import HORIZON, Timing
 from leadnurture.store.instants import Instant
 from leadnurture.store.tables import (
     Content,
@@ -56,7 +57,7 @@ from leadnurture.store.tables import (
     Standing,
     Transition,
 )
-from leadnurture.store.work import work_step, work_window
+from leadnurture.store.work import work_move, work_step, work_window
 
 Expression = ColumnElement[Any]
 e: Final = Enrollment.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
@@ -75,7 +76,6 @@ w = work_step
 # Named unlike any column: an UPDATE takes parameters that bear the name of a column for values.
 WAVE: Final = bindparam("this_wave", type_=Integer())
 CHUNK: Final = bindparam("chunk_size", type_=Integer())
-HORIZON: Final = bindparam("horizon", type_=Instant())
 LUCK_RANGE: Final = 2**31
 COINS: Final = 2**20
 NOT_GONE: Final = ("cancelled", "failed")
@@ -102,6 +102,7 @@ class StepStatements:
     act: tuple[Executable, ...]
     judge: Executable
     write_transitions: Executable
+    count: Executable
     cancel_queued: Executable | None
     plan: Executable | None
     wait: Executable
@@ -137,8 +138,8 @@ class _Builder:
         self.version_id = version_id
         self.program = program
         self.step = step
-        self.timing = Timing(program, step, definitions.company.hours)
         self.agreement = definitions.agreement(program.track)
+        self.timing = Timing(program, step, definitions.company.hours, self.agreement.preview)
         self.ways = tuple(self._ways())
         self.positions = {one.name: index for index, one in enumerate(program.steps)}
 
@@ -150,6 +151,7 @@ class _Builder:
             act=tuple(self._act()),
             judge=self._judge(),
             write_transitions=self._write_transitions(),
+            count=self._count(),
             cancel_queued=self._cancel_queued() if self.step.send else None,
             plan=self._plan() if self.step.send else None,
             wait=self._wait(),
@@ -216,25 +218,12 @@ class _Builder:
         statements: list[Executable] = []
         if self.step.send is not None:
             statements += self._act_on_send(self.step.send)
-        elif self.timing.has_anchor:
-            statements += self.timing.anchor_statements()
-        elif self.step.after is not None:
+        elif isinstance(self.step.after, Wait):
             statements += self.timing.wait_statements()
             statements.append(self._from_window("deadline_at"))
-        else:
+        elif self.step.after is None:
             statements.append(update(w).where(w.c.is_new).values(deadline_at=NOW))
-        deadline = self.timing.deadline_statement()
-        if deadline is not None:
-            statements.append(deadline)
-        if self.timing.has_anchor:
-            statements.append(
-                update(w)
-                .where(w.c.is_new, w.c.trouble.is_(None), self.timing.no_date())
-                .values(trouble="no_date")
-            )
-            statements.append(
-                update(w).values(is_beyond=and_(w.c.is_new, w.c.trouble.is_(None), self.timing.is_beyond()))
-            )
+        statements += self.timing.deadline_statements()
         if self.ways and (self.step.on or self.program.on or any(arm.when for arm in self.step.then)):
             statements.append(update(w).where(w.c.deadline_at <= NOW).values(settling_at=self._settling()))
         return statements
@@ -260,8 +249,6 @@ class _Builder:
     def _act_on_send(self, send: Send) -> list[Executable]:
         """Times first where they do not hang on the content, since a session must lie behind the sending."""
         statements: list[Executable] = []
-        if self.timing.has_anchor:
-            statements += self.timing.anchor_statements()
         if self.timing.step.at is None or self.timing.minute is not None:
             statements += self.timing.window_statements()
             if not self._plans_from_window:
@@ -389,10 +376,6 @@ class _Builder:
             earlier.c.to_step == target,
             of=[earlier],
         )
-        rules = self._by_way([literal(way.rule) for way in self.ways])
-        rules = case(
-            (w.c.trouble.is_not(None), rules + literal(" (") + w.c.trouble + literal(")")), else_=rules
-        )
         seen = [values_seen(way.condition, self._scope(way)) for way in self.ways]
         fired = [
             fired_by(way.condition, self._scope(way))
@@ -414,7 +397,7 @@ class _Builder:
         ]
         rows = (
             select(
-                e.c.id, e.c.lead_id, NOW, e.c.step, target, visit, self._statuses(), rules,
+                e.c.id, e.c.lead_id, NOW, e.c.step, target, visit, self._statuses(), self._rules(),
                 self._by_way([null() if one is None else one for one in seen]) if any(one is not None for one in seen) else null(),
                 self._by_way([null() if one is None else one for one in fired]) if any(one is not None for one in fired) else null(),
             )
@@ -423,6 +406,28 @@ class _Builder:
             .where(w.c.arm >= 0)
         )  # fmt: skip
         return insert(transition).from_select(columns, rows)
+
+    def _count(self) -> Executable:
+        """How many took each way, for the charts."""
+        counted = (
+            select(
+                literal(self.program.name),
+                literal(self.step.name),
+                func.coalesce(self._targets(), ""),
+                self._rules(),
+                func.count(),
+            )
+            .where(w.c.arm >= 0)
+            .group_by(w.c.arm, w.c.trouble)
+        )
+        return insert(work_move).from_select(["program", "from_step", "to_step", "rule", "moves"], counted)
+
+    def _rules(self) -> Expression:
+        """The rule that fired, with the trouble that led to it."""
+        rules = self._by_way([literal(way.rule) for way in self.ways])
+        return case(
+            (w.c.trouble.is_not(None), rules + literal(" (") + w.c.trouble + literal(")")), else_=rules
+        )
 
     def _cancel_queued(self) -> Executable:
         """What fires cancels the queued mail in the same transaction; one that is already being sent counts
@@ -530,6 +535,8 @@ class _Builder:
             "session_content": w.c.session_content,
             "session": w.c.session,
         }
+        if self.step.send is not None:  # who reacts before the mail leaves was sent nothing by this step
+            values["message_id"] = case((w.c.is_new, null()), else_=e.c.message_id)
         values["due_at"] = case((w.c.arm.in_(leaves), null()), else_=NOW) if leaves else NOW
         if backwards:
             values["wave"] = case((w.c.arm.in_(backwards), WAVE), else_=e.c.wave)

@@ -19,12 +19,12 @@ from leadnurture.engine.calendar import calendar_end
 from leadnurture.engine.current import current_definitions, first_step, program_versions
 from leadnurture.engine.facts import set_on_rows
 from leadnurture.engine.handoffs import consent_of, open_handoffs
-from leadnurture.engine.moves import enroll
+from leadnurture.engine.moves import count_moves, enroll
 from leadnurture.engine.sql import run, sql
 from leadnurture.engine.steps import StepStatements, Way, build_statements
 from leadnurture.store import Database
 from leadnurture.store.instants import from_micros, to_micros
-from leadnurture.store.work import empty, work_enroll, work_handoff, work_step, work_window
+from leadnurture.store.work import empty, work_enroll, work_handoff, work_move, work_step, work_window
 
 CHUNK: Final = 5_000
 MOST_BUILT: Final = 2_000
@@ -187,18 +187,20 @@ def _has(program: Program, step: str) -> bool:
     return any(one.name == step for one in program.steps)
 
 
-_built: dict[tuple[str, int, int, str], StepStatements] = {}
+_built: dict[tuple[str, int, str], tuple[Definitions, StepStatements]] = {}
 
 
 def _statements(
     connection: Connection, definitions: Definitions, version: int, program: Program, step: str
 ) -> StepStatements:
-    key = (str(connection.engine.url), id(definitions), version, step)
-    if key not in _built:
+    key = (str(connection.engine.url), version, step)
+    known, statements = _built.get(key, (None, None))
+    if known is not definitions or statements is None:
         if len(_built) > MOST_BUILT:
             _built.clear()
-        _built[key] = build_statements(definitions, version, program, program.step(step))
-    return _built[key]
+        statements = build_statements(definitions, version, program, program.step(step))
+        _built[key] = (definitions, statements)
+    return statements
 
 
 def _chunk(
@@ -224,6 +226,10 @@ def _chunk(
     if step.sets:
         set_on_rows(connection, step.sets, "is_new", now, definitions)
     moved = connection.execute(statements.write_transitions, values).rowcount
+    if moved:
+        empty(connection, work_move)
+        connection.execute(statements.count, values)
+        count_moves(connection, now)
     if statements.cancel_queued is not None:
         connection.execute(statements.cancel_queued, values)
     planned = 0 if statements.plan is None else connection.execute(statements.plan, values).rowcount

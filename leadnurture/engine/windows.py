@@ -11,12 +11,13 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Table,
-    Update,
     and_,
+    bindparam,
     case,
     cast,
     func,
     insert,
+    not_,
     null,
     or_,
     select,
@@ -26,7 +27,7 @@ from sqlalchemy.sql import Executable
 
 from leadnurture.domain.company import WorkingHours
 from leadnurture.domain.program import Program, Step
-from leadnurture.domain.timing import Anchored, FactAnchor, Hour, Late, StepAnchor, Wait
+from leadnurture.domain.timing import Anchored, Duration, FactAnchor, Hour, Late, StepAnchor, Wait
 from leadnurture.engine.calendar import (
     day_begins,
     from_day,
@@ -38,13 +39,16 @@ from leadnurture.engine.calendar import (
     working_day_from,
 )
 from leadnurture.engine.conditions import NOW, fact_value
-from leadnurture.engine.sql import one
-from leadnurture.store.tables import ContentSession, Lead, Message
+from leadnurture.engine.sql import one, some
+from leadnurture.store.instants import Instant
+from leadnurture.store.tables import ContentSession, Lead, Message, Transition
 from leadnurture.store.work import work_step, work_window
 
 Expression = ColumnElement[Any]
+HORIZON: Final = bindparam("horizon", type_=Instant())
 leads: Final = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
 messages: Final = Message.__table__  # type: ignore[attr-defined] # as above
+transitions: Final = Transition.__table__  # type: ignore[attr-defined] # as above
 sessions: Final = ContentSession.__table__  # type: ignore[attr-defined] # as above
 
 
@@ -55,6 +59,8 @@ class Timing:
     program: Program
     step: Step
     hours: WorkingHours
+    preview: Duration | None = None
+    """For so long a person of ours can see a mail before it may leave."""
 
     @property
     def late(self) -> Late:
@@ -78,8 +84,10 @@ class Timing:
         """
         window, zone = work_window, work_window.c.zone
         at = self.step.at
+        seen = [] if self.preview is None else [update(window).values(planned_at=self._seen(zone, self.preview))]
+        since = NOW if self.preview is None else window.c.planned_at
         planned: Expression = (
-            next_hour(zone, NOW, at.weekday, self.minute or 0) if isinstance(at, Hour) else NOW
+            next_hour(zone, since, at.weekday, self.minute or 0) if isinstance(at, Hour) else since
         )
         filled = insert(window).from_select(
             ["zone"], select(work_step.c.zone).where(work_step.c.is_new).distinct()
@@ -95,7 +103,12 @@ class Timing:
             late_at=self._late_at(zone, window.c.send_at),
             deadline_at=self._silence(zone, window.c.planned_at),
         )
-        return [filled, dated, opened, closed]
+        return [filled, *seen, dated, opened, closed]
+
+    @staticmethod
+    def _seen(zone: Expression, preview: Duration) -> Expression:
+        """When a mail that is planned now has been seen long enough."""
+        return later_by(zone, NOW, preview)
 
     def wait_statements(self) -> list[Executable]:
         """Fills `work_window` with the deadline that counts from the arrival, for a step that sends nothing."""
@@ -105,51 +118,73 @@ class Timing:
         return [filled, update(work_window).values(deadline_at=self._silence(work_window.c.zone, NOW))]
 
     def anchored_statements(self) -> list[Executable]:
-        """Fills the same into the rows themselves, for a step whose `at` is anchored."""
-        at = self.step.at
+        """Fills the same into the rows themselves, for a step whose `at` is anchored; a mail that is planned
+        already moves with its anchor.
+        """
+        at, w = self.step.at, work_step
         if not isinstance(at, Anchored):
             return []
-        zone, new = work_step.c.zone, work_step.c.is_new
-        planned = update(work_step).where(new).values(planned_at=self._anchored(at))
-        opened = update(work_step).where(new).values(send_at=next_opening(zone, work_step.c.planned_at))
-        closed = update(work_step).where(new).values(late_at=self._late_at(zone, work_step.c.send_at))
-        missed = and_(new, work_step.c.late_at <= NOW)
-        if self.late.rule == "next window":
-            again = (
-                update(work_step)
-                .where(missed)
-                .values(
-                    planned_at=next_opening(zone, NOW),
-                    send_at=next_opening(zone, NOW),
-                    late_at=window_close(zone, NOW),
-                )
-            )
-            return [planned, opened, closed, again]
-        return [
-            planned,
-            opened,
-            closed,
-            update(work_step).where(missed, work_step.c.trouble.is_(None)).values(trouble="late"),
+        zone, unsent = w.c.zone, or_(w.c.is_new, some(*self._queued, of=[messages]))
+        known = or_(w.c.anchor_at.is_not(None), w.c.anchor_day.is_not(None))
+        statements: list[Executable] = [
+            *self._anchor(at.anchor),
+            update(w).where(unsent).values(planned_at=self._anchored(at)),
+            update(w).where(w.c.is_new).values(is_beyond=and_(w.c.planned_at.is_(None), known)),
+            update(w).where(unsent).values(send_at=next_opening(zone, w.c.planned_at)),
         ]
+        closed = update(w).where(unsent).values(late_at=self._late_at(zone, w.c.send_at))
+        missed = update(w).where(unsent, or_(w.c.late_at <= NOW, w.c.late_at < w.c.send_at))
+        if self.late.rule == "next window":
+            opening = next_opening(zone, NOW)
+            again = {"planned_at": opening, "send_at": opening, "late_at": window_close(zone, NOW)}
+            return [*statements, *self._previewed(zone), closed, missed.values(again), self._replan()]
+        return [*statements, closed, *self._previewed(zone), missed.where(w.c.trouble.is_(None)).values(trouble="late"), self._replan()]
 
-    def deadline_statement(self) -> Update | None:
+    def _previewed(self, zone: Expression) -> list[Executable]:
+        if self.preview is None:
+            return []
+        until = self._seen(zone, self.preview)
+        early = update(work_step).where(work_step.c.is_new, work_step.c.send_at < until)
+        return [early.values(send_at=next_opening(zone, until))]
+
+    @property
+    def _queued(self) -> tuple[Expression, ...]:
+        """The mail of a row, as long as it may move."""
+        return messages.c.id == work_step.c.message_id, messages.c.status == "planned"
+
+    def _replan(self) -> Executable:
+        """Moves planned mails whose anchor moved. One that waits for its next window keeps the earlier one."""
+        w = work_step
+        is_later_window = and_(
+            w.c.planned_at == next_opening(w.c.zone, NOW), w.c.planned_at > messages.c.planned_at
+        )
+        times: dict[str, Expression] = {name: w.c[name] for name in ("planned_at", "send_at", "late_at")}
+        if isinstance(self.step.after, Wait):
+            times["wait_until"] = self._silence(w.c.zone, w.c.planned_at)
+        moved = (w.c.trouble.is_(None), w.c.planned_at != messages.c.planned_at, not_(is_later_window))
+        return update(messages).where(*self._queued, *moved).values(times)
+
+    def deadline_statements(self) -> list[Executable]:
         """The deadline as a function of the row: of its planned date, or of the anchor of `after`, which may
-        have moved.
+        have moved. Beyond the calendar it is its end, to be asked again then.
         """
-        after = self.step.after
-        if isinstance(after, Anchored):
-            if self.step.send is None:
-                return update(work_step).values(deadline_at=self._anchored(after))
-            # A mail that still waits to be sent has not started its silence.
-            started = or_(work_step.c.is_new, work_step.c.deadline_at.is_not(None))
-            return update(work_step).where(started).values(deadline_at=self._anchored(after))
+        after, w = self.step.after, work_step
         if isinstance(after, Wait) and self.step.send is not None and isinstance(self.step.at, Anchored):
-            return (
-                update(work_step)
-                .where(work_step.c.is_new)
-                .values(deadline_at=self._silence(work_step.c.zone, work_step.c.planned_at))
-            )
-        return None
+            silence = self._silence(w.c.zone, w.c.planned_at)
+            return [update(w).where(w.c.is_new).values(deadline_at=silence)]
+        if not isinstance(after, Anchored):
+            return []
+        known = or_(w.c.anchor_at.is_not(None), w.c.anchor_day.is_not(None))
+        deadline = case((known, func.coalesce(self._anchored(after), HORIZON)))
+        if self.step.send is None:
+            return [*self._anchor(after.anchor), update(w).values(deadline_at=deadline)]
+        # A mail that still waits to be sent has not started its silence.
+        started = or_(w.c.is_new, w.c.deadline_at.is_not(None))
+        return [
+            *self._anchor(after.anchor),
+            update(w).where(started).values(deadline_at=deadline),
+            update(messages).where(*self._queued).values(wait_until=deadline),
+        ]
 
     def _late_at(self, zone: Expression, send_at: Expression) -> Expression:
         late = self.late
@@ -161,62 +196,57 @@ class Timing:
         after = self.step.after
         return later_by(zone, since, after.duration) if isinstance(after, Wait) else null()
 
-    def anchor_statements(self) -> list[Executable]:
-        """Fills the anchor of `at` or `after` into the rows: an instant, and for facts its day.
-
-        Without one the row has trouble.
-        """
-        anchors = {item.anchor for item in (self.step.at, self.step.after) if isinstance(item, Anchored)}
-        statements: list[Executable] = []
-        for anchor in sorted(anchors, key=str):
-            if isinstance(anchor, FactAnchor):
-                lead = leads.alias()
-                day = cast(fact_value(anchor.fact, "date", lead), BigInteger)
-                known = one(day, lead.c.id == work_step.c.lead_id, of=[lead])
-                statements.append(update(work_step).values(anchor_day=known))
-                statements.append(
-                    update(work_step).values(anchor_at=day_begins(work_step.c.zone, work_step.c.anchor_day))
-                )
-            else:
-                statements += self._session_anchor(anchor)
-        return statements
+    def _anchor(self, anchor: FactAnchor | StepAnchor) -> list[Executable]:
+        """Fills an anchor into the rows: an instant, and for facts its day. Without one the row has trouble."""
+        w = work_step
+        missing = and_(w.c.anchor_at.is_(None), w.c.anchor_day.is_(None))
+        no_date = update(w).where(w.c.is_new, w.c.trouble.is_(None), missing).values(trouble="no_date")
+        if isinstance(anchor, StepAnchor):
+            return [*self._session_anchor(anchor), no_date]
+        lead = leads.alias()
+        day = cast(fact_value(anchor.fact, "date", lead), BigInteger)
+        return [
+            update(w).values(anchor_day=one(day, lead.c.id == w.c.lead_id, of=[lead])),
+            update(w).values(anchor_at=day_begins(w.c.zone, w.c.anchor_day)),
+            no_date,
+        ]
 
     def _session_anchor(self, anchor: StepAnchor) -> list[Executable]:
         """A webinar's step stands for the session that it sent about, or that he came with; any other for its
         mail's planned date.
         """
-        send = self.program.step(anchor.step).send
-        mail = messages.alias()
+        w, mail, came = work_step, messages.alias(), transitions.alias()
+        arrived = (came.c.enrollment_id == w.c.enrollment_id, came.c.to_step == anchor.step)
         latest = [
-            mail.c.enrollment_id == work_step.c.enrollment_id,
+            mail.c.enrollment_id == w.c.enrollment_id,
             mail.c.step == anchor.step,
+            # A visit that sent nothing, since he had a seat before, stands for that seat and not for an older mail.
+            mail.c.visit == one(func.max(came.c.visit), *arrived, of=[came]),
             mail.c.status.not_in(["cancelled", "failed"]),
         ]
-        newest = [mail.c.visit.desc()]
-        planned = one(mail.c.planned_at, *latest, of=[mail], order=newest)
-        if send is None:
-            return [update(work_step).values(anchor_at=planned)]
-        held = (*latest, mail.c.session.is_not(None))
-        about, which = (
-            one(mail.c[name], *held, of=[mail], order=newest) for name in ("session_content", "session")
+        planned, about, which = (
+            one(value, *latest, of=[mail])
+            for value in (
+                mail.c.planned_at,
+                case((mail.c.content == mail.c.session_content, mail.c.session_content)),
+                case((mail.c.content == mail.c.session_content, mail.c.session)),
+            )
         )
         starts = one(
             sessions.c.starts_at,
-            sessions.c.content == work_step.c.session_content,
-            sessions.c.name == work_step.c.session,
+            sessions.c.content == w.c.session_content,
+            sessions.c.name == w.c.session,
             of=[sessions],
         )
+        is_dated = and_(w.c.session.is_not(None), w.c.session != "")
         return [
-            update(work_step).values(
-                session_content=func.coalesce(about, work_step.c.session_content),
-                session=func.coalesce(which, work_step.c.session),
+            update(w).values(anchor_day=null(), anchor_at=planned),
+            update(w).where(which.is_not(None)).values(session_content=about, session=which),
+            update(w)
+            .where(is_dated, or_(w.c.anchor_at.is_(None), which.is_not(None)))
+            .values(
+                anchor_at=starts, trouble=func.coalesce(w.c.trouble, case((starts.is_(None), "cancelled")))
             ),
-            update(work_step).values(anchor_at=case((work_step.c.session != "", starts), else_=planned)),
-            update(work_step)
-            .where(
-                work_step.c.session.is_not(None), work_step.c.session != "", work_step.c.anchor_at.is_(None)
-            )
-            .values(trouble="cancelled"),
         ]
 
     def _anchored(self, item: Anchored) -> Expression:
@@ -229,15 +259,12 @@ class Timing:
         )
         return from_day(zone, day, item.duration, sign)
 
-    def no_date(self) -> Expression:
-        """Rows whose anchor is not known at all; beyond the calendar is another matter."""
-        return and_(work_step.c.anchor_at.is_(None), work_step.c.anchor_day.is_(None))
-
-    def is_beyond(self) -> Expression:
-        """Rows whose date lies beyond the calendar: they sleep until its end and are computed again."""
-        column = work_step.c.planned_at if isinstance(self.step.at, Anchored) else work_step.c.deadline_at
-        return and_(
-            column.is_(None), or_(work_step.c.anchor_at.is_not(None), work_step.c.anchor_day.is_not(None))
+    @property
+    def is_about_session(self) -> bool:
+        """Whether its mail is about the session of another step."""
+        return any(
+            isinstance(item, Anchored) and isinstance(item.anchor, StepAnchor)
+            for item in (self.step.at, self.step.after)
         )
 
     @property

@@ -65,6 +65,7 @@ work_window: Final = _work_table(
 work_shelf: Final = _work_table(
     "work_shelf",
     Column("content", String), Column("session", String), Column("starts_at", Instant), Column("published_day", Integer),
+    Column("is_full", Boolean),
 )  # fmt: skip
 # A chunk of leads that changed.
 work_lead: Final = _work_table(
@@ -82,6 +83,11 @@ work_enroll: Final = _work_table(
     "work_enroll",
     Column("lead_id", BigInteger), Column("program", String), Column("version_id", BigInteger), Column("step", String),
     Column("priority", Integer), Column("rank", Integer), Column("rule", Text), Column("saw", Text), Column("is_free", Boolean),
+)  # fmt: skip
+# Moves to be counted.
+work_move: Final = _work_table(
+    "work_move",
+    Column("program", String), Column("from_step", String), Column("to_step", String), Column("rule", Text), Column("moves", Integer),
 )  # fmt: skip
 # Leads that are offered to sales, and why.
 work_handoff: Final = _work_table(
