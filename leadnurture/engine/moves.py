@@ -4,16 +4,25 @@ The callers fill `work_enroll` or `work_end` while they hold the leads' locks; w
 """
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection
 
 from leadnurture.engine.sql import run
+from leadnurture.store.instants import DAY, to_micros
+from leadnurture.store.work import empty, work_move
+
+# Who was enrolled just now: without a history yet.
+BEGUN: Final = """
+          FROM work_enroll w
+          JOIN enrollment e ON e.lead_id = w.lead_id AND e.program = w.program AND e.status = 'active' AND e.started_at = :now
+         WHERE NOT EXISTS (SELECT 1 FROM transition t WHERE t.enrollment_id = e.id)"""
 
 
 def enroll(connection: Connection, now: datetime, at_once: int) -> int:
     """Enrolls the leads of `work_enroll`, best priority first, as many at once as the agreement allows; `is_free` rows always.
 
-    Three statements. A lead that is already in the program is left where it stands. The result is the number enrolled.
+    Six statements. A lead that is already in the program is left where it stands. The result is the number enrolled.
     """
     begun = run(
         connection,
@@ -31,17 +40,36 @@ def enroll(connection: Connection, now: datetime, at_once: int) -> int:
         now=now,
         at_once=at_once,
     )
+    empty(connection, work_move)
+    run(
+        connection,
+        f"""
+        INSERT INTO work_move (program, from_step, to_step, rule, moves)
+        SELECT w.program, '', w.step, w.rule, count(*) {BEGUN} GROUP BY w.program, w.step, w.rule""",
+        now=now,
+    )
+    run(
+        connection,
+        f"""
+        INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule, saw)
+        SELECT e.id, e.lead_id, :now, NULL, e.step, 1, e.status, w.rule, w.saw {BEGUN}""",
+        now=now,
+    )
+    count_moves(connection, now)
+    return begun
+
+
+def count_moves(connection: Connection, now: datetime) -> None:
+    """Adds the moves of `work_move` to those of the day. Sorted, so that two workers never wait for each other."""
     run(
         connection,
         """
-        INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule, saw)
-        SELECT e.id, e.lead_id, :now, NULL, e.step, 1, e.status, w.rule, w.saw
-          FROM work_enroll w
-          JOIN enrollment e ON e.lead_id = w.lead_id AND e.program = w.program AND e.status = 'active' AND e.started_at = :now
-         WHERE NOT EXISTS (SELECT 1 FROM transition t WHERE t.enrollment_id = e.id)""",
-        now=now,
+        INSERT INTO move_count (program, day, from_step, to_step, rule, moves)
+        SELECT program, :day, from_step, to_step, rule, sum(moves) FROM work_move
+         GROUP BY program, from_step, to_step, rule ORDER BY program, from_step, to_step, rule
+            ON CONFLICT (program, day, from_step, to_step, rule) DO UPDATE SET moves = move_count.moves + excluded.moves""",
+        day=to_micros(now) // DAY,
     )
-    return begun
 
 
 def end_enrollments(connection: Connection, now: datetime) -> int:

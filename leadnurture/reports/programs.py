@@ -1,8 +1,8 @@
 """How the programs stand: the list of them, and one with its steps, its ways and its waves.
 
-One idea to hold: where leads are is counted from enrollments, how they got there from transitions, whose
-rules are the ways of the program (`ways`). What a kept version wrote is counted where its words are the
-same.
+One idea to hold: where leads are is counted from enrollments, how they got there from the counted moves,
+whose rules are the ways of the program (`ways`). What a kept version wrote is counted where its words are
+the same.
 """
 
 from collections import defaultdict
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, case, func, select, true
+from sqlalchemy import Connection, Row, and_, case, func, select, true
 
 from leadnurture import engine
 from leadnurture.definitions import load_program
@@ -28,10 +28,11 @@ from leadnurture.reports.ways import (
     rule_without_trouble,
     rules_of,
 )
+from leadnurture.store.instants import day_number
 from leadnurture.store.tables import metadata
 
 ENROLLMENT: Final = metadata.tables["enrollment"]
-TRANSITION: Final = metadata.tables["transition"]
+MOVES: Final = metadata.tables["move_count"]
 PROGRAM: Final = metadata.tables["program"]
 VERSION: Final = metadata.tables["program_version"]
 WAVE: Final = metadata.tables["wave"]
@@ -246,20 +247,15 @@ def _here(connection: Connection, name: str) -> Mapping[str, Row[Any]]:
 
 def _moves(connection: Connection, name: str, now: datetime) -> Sequence[Row[Any]]:
     """How often each move was made, ever and in the last 30 days."""
-    recent = func.sum(case((TRANSITION.c.at > now - RECENT, 1), else_=0))
-    columns = TRANSITION.c.from_step, TRANSITION.c.to_step, TRANSITION.c.rule
-    question: Select[Any] = (
-        select(*columns, func.count().label("ever"), recent.label("recent"))
-        .join(ENROLLMENT, ENROLLMENT.c.id == TRANSITION.c.enrollment_id)
-        .where(ENROLLMENT.c.program == name)
+    since = day_number((now - RECENT).date())
+    recent = func.sum(case((MOVES.c.day > since, MOVES.c.moves), else_=0))
+    columns = MOVES.c.from_step, MOVES.c.to_step, MOVES.c.rule
+    question = (
+        select(*columns, func.sum(MOVES.c.moves).label("ever"), recent.label("recent"))
+        .where(MOVES.c.program == name)
         .group_by(*columns)
     )
-    moved = question.where(
-        (TRANSITION.c.from_step != TRANSITION.c.to_step)
-        | TRANSITION.c.from_step.is_(None)
-        | TRANSITION.c.to_step.is_(None)
-    )
-    return connection.execute(moved).all()
+    return list(connection.execute(question))
 
 
 def _counts(program: Program, here: Mapping[str, Row[Any]], moves: Sequence[Row[Any]]) -> ChartCounts:
@@ -273,7 +269,7 @@ def _counts(program: Program, here: Mapping[str, Row[Any]], moves: Sequence[Row[
             moved[row.from_step, rule] += int(row.recent)
         if row.recent and why in ALARMING:
             trouble.add(row.from_step)
-    entered = sum(int(row.recent) for row in moves if row.from_step is None)
+    entered = sum(int(row.recent) for row in moves if not row.from_step)
     return ChartCounts({step: row.leads for step, row in here.items()}, moved, entered, frozenset(trouble))
 
 
@@ -284,12 +280,12 @@ def _steps(
     left: dict[str, dict[bool, int]] = defaultdict(lambda: {True: 0, False: 0})
     troubles: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in moves:
-        came[row.to_step] += row.ever
+        came[row.to_step] += int(row.ever)
         rule, why = rule_without_trouble(row.rule)
         if why and row.recent:
             troubles[row.from_step][why] += int(row.recent)
         if row.from_step and (is_reaction(rule) or rule.startswith(("then", "time is up"))):
-            left[row.from_step][is_reaction(rule)] += row.ever
+            left[row.from_step][is_reaction(rule)] += int(row.ever)
     current = {step.name: step for step in program.steps}
     names = [*current, *sorted(name for name in here if name not in current)]
     return tuple(

@@ -441,6 +441,20 @@ class Transition(Row, table=True):
     reaction_id: int | None = Field(default=None, sa_type=BigInteger)
 
 
+class MoveCount(Row, table=True):
+    """How often a move was made on a UTC day: charts read these, so that they cost the same whatever has moved."""
+
+    __tablename__ = "move_count"
+    program: str = Field(sa_column=Column(String, ForeignKey("program.name"), primary_key=True))
+    day: int = Field(primary_key=True)
+    from_step: str = Field(primary_key=True)
+    """Empty for an enrollment's beginning."""
+    to_step: str = Field(primary_key=True)
+    """Empty for its end."""
+    rule: str = Field(primary_key=True)
+    moves: int
+
+
 class Message(Row, table=True):
     """One mail to one lead from one step of one visit."""
 
@@ -728,6 +742,8 @@ class Clock(Row, table=True):
     __tablename__ = "clock"
     id: int = Field(default=1, primary_key=True, sa_type=Integer)
     now_at: datetime = instant(nullable=False)
+    is_held: bool | None = None
+    """While it is, workers begin nothing: much happens at one instant, and they are to see all of it."""
 
 
 class Audit(Row, table=True):

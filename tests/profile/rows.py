@@ -2,17 +2,18 @@
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, insert, select
+from sqlalchemy import Connection, event, insert, select, update
 
 from leadnurture import engine
 from leadnurture.definitions import check_project
 from leadnurture.domain.definitions import Definitions
 from leadnurture.store import Database
+from leadnurture.store.instants import day_number
 from leadnurture.store.tables import metadata
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +166,27 @@ def add_move(
         "to_step": to_step,
     }
     row = {"enrollment_id": enrollment_id, "lead_id": lead_id, "rule": rule, **defaults, **values}
+    _count(connection, row)
     return add(connection, "transition", **row)
+
+
+def _count(connection: Connection, row: Mapping[str, Any]) -> None:
+    """The engine counts a move of a wave in the same transaction; a pause is none."""
+    if row["from_step"] == row["to_step"]:
+        return
+    enrollment = metadata.tables["enrollment"]
+    program = connection.scalar(select(enrollment.c.program).where(enrollment.c.id == row["enrollment_id"]))
+    key = {
+        "program": program,
+        "day": day_number(row["at"].date()),
+        "from_step": row["from_step"] or "",
+        "to_step": row["to_step"] or "",
+        "rule": row["rule"],
+    }
+    moves = metadata.tables["move_count"]
+    same = [moves.c[name] == value for name, value in key.items()]
+    if not connection.execute(update(moves).where(*same).values(moves=moves.c.moves + 1)).rowcount:
+        connection.execute(insert(moves).values(**key, moves=1))
 
 
 def add_message(connection: Connection, enrollment_id: int, lead_id: int, step: str, **values: object) -> int:
