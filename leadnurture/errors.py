@@ -1,4 +1,7 @@
-"""The errors that a door shows to a person. A docstring is the sentence that he reads, with what he can do about it."""
+"""The errors that a door shows to a person.
+
+A docstring is the sentence that he reads, with what he can do about it.
+"""
 
 
 class LeadNurtureError(Exception):
@@ -39,7 +42,9 @@ class StorageFullError(LeadNurtureError):
 
 
 class PortBusyError(LeadNurtureError):
-    """The port is taken by another program; choose another one with LEADNURTURE_PORT or LEADNURTURE_PREFECT_PORT."""
+    """The port is taken by another program; choose another one with LEADNURTURE_PORT or
+    LEADNURTURE_PREFECT_PORT.
+    """
 
     exit_code = 4
 
