@@ -82,6 +82,15 @@ class Project:
         with self.database.read() as connection:
             return connection.execute(select(metadata.tables["clock"].c.now_at)).scalar()
 
+    def is_held(self) -> bool:
+        """Whether the stepping clock is held, so that work waits until all of an instant is told."""
+        from sqlalchemy import select
+
+        from leadnurture.store.tables import metadata
+
+        with self.database.read() as connection:
+            return bool(connection.execute(select(metadata.tables["clock"].c.is_held)).scalar())
+
     def clock(self) -> datetime:
         """The product's now."""
         return self.stepping() or machine_now()
