@@ -41,6 +41,11 @@ def next_of(database: Database, lead: int | str = 1) -> list[tuple[str, str]]:
 
 def consenting(connection: Connection, name: str = "Ann One", **values: object) -> int:
     lead_id = add_lead(connection, name, **values)
+    consent(connection, lead_id)
+    return lead_id
+
+
+def consent(connection: Connection, lead_id: int) -> None:
     add(
         connection,
         "consent",
@@ -50,7 +55,6 @@ def consenting(connection: Connection, name: str = "Ann One", **values: object) 
         source="form",
         wording="",
     )
-    return lead_id
 
 
 def ingrids_journey(database: Database) -> None:
@@ -58,15 +62,7 @@ def ingrids_journey(database: Database) -> None:
     apply(database)
     with database.write() as connection:
         lead_id = add_ingrid(connection)
-        add(
-            connection,
-            "consent",
-            lead_id=lead_id,
-            purpose="marketing",
-            given_at=NOW - 30 * DAY,
-            source="form",
-            wording="",
-        )
+        consent(connection, lead_id)
         add(connection, "lead_tag", lead_id=lead_id, tag="expo")
         add(
             connection, "interest", lead_id=lead_id, topic="scaling", subject="downtime-costs", reaction_id=3,
