@@ -346,8 +346,8 @@ def _pauses(agreement: Agreement, scope: Scope) -> Pauses:
 
 
 def _enter(definitions: Definitions, agreement: Agreement, program: Program, scope: Scope) -> Any:  # noqa: ANN401 - an Insert
-    """Candidates of one program: the condition holds, he may be mailed, he is not in it, and `again` allows
-    it.
+    """Candidates of one program: the condition holds, he may be mailed, he is not in it, `again` allows it,
+    and neither `exit` nor `goal` would end it on arrival.
     """
     assert program.enter is not None  # noqa: S101 - asked by the caller
     ours = (enrollment.c.lead_id == lead.c.id, enrollment.c.program == program.name)
@@ -365,6 +365,7 @@ def _enter(definitions: Definitions, agreement: Agreement, program: Program, sco
         not_(some(suppression.c.email_key == lead.c.email_key, of=[suppression])),
         not_(some(handoff.c.lead_id == lead.c.id, handoff.c.status == "open", of=[handoff])),
         compile_condition(program.enter, scope),
+        *(not_(compile_condition(end, scope)) for end in (program.exit, program.goal) if end is not None),
     ]
     if program.needs_consent and agreement.consent is not None:
         wanted.append(has_consent(lead, literal(agreement.consent)))
