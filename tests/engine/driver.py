@@ -35,6 +35,7 @@ from leadnurture.engine import (
     next_look,
     record_reactions,
     run_step,
+    set_deal,
     settle_messages,
 )
 from leadnurture.store import Database
@@ -148,6 +149,11 @@ class Company:
     def give_back(self, lead: int, reason: str) -> Decided:
         """Sales returns the lead's newest handoff."""
         return decide_handoff(self.database, self.handoff(lead), "returned", "lena", self.now, reason=reason)
+
+    def win(self, lead: int) -> None:
+        """A deal is won with a lead."""
+        self.told += 1
+        set_deal(self.database, lead, "won", None, f"deal-{self.told}", self.now)
 
     # Time
 
