@@ -27,9 +27,12 @@ from leadnurture.web import create_app
 from tests.web.client import Client
 
 ROOT = Path(__file__).parent.parent
-NOT_OURS = {".git", ".venv", ".hypothesis", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".leadnurture"}
-FILES = [path for path in sorted(ROOT.rglob("*")) if path.is_file() and not NOT_OURS & set(path.parts)]
-PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in FILES if path.suffix == ".md"}
+FOLDERS = [path for path in sorted(ROOT.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in sorted(folder.rglob("*.md")))]
+    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+}
 README, COMMANDS, OPERATING = (PAGES[name] for name in ("README.md", "docs/commands.md", "docs/operating.md"))
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
