@@ -30,8 +30,9 @@ GATHERING: Final = timedelta(seconds=2)
 FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 60.0
 LONGEST_END: Final = 30.0
-# A date job must never be dropped for being late, and never run beside itself.
-JOB: Final[dict[str, Any]] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+# A date job must never be dropped: not for being late, and not because the job that has just armed it anew is
+# about to end. It never runs beside itself all the same, since a lane is one thread.
+JOB: Final[dict[str, Any]] = {"coalesce": True, "max_instances": 3, "misfire_grace_time": None}
 
 
 class Surface(Protocol):
@@ -89,7 +90,12 @@ class Clock:
     def start(self) -> None:
         """Starts the scheduler; what is due already runs at once."""
         self._scheduler.add_job(
-            self.poll, "interval", seconds=self._poll_seconds, id="poll", next_run_time=machine_now()
+            self.poll,
+            "interval",
+            seconds=self._poll_seconds,
+            id="poll",
+            next_run_time=machine_now(),
+            max_instances=1,
         )
         self._scheduler.start()
 
