@@ -1,0 +1,319 @@
+"""The audience: reads what lies new in the outbox and answers in its own time, through the doors.
+
+One idea to hold: reading only decides what will be done and when (`Act`); it is done when the clock gets
+there. Understudies (`roles.py`) follow their lines, everybody else his temper (`people.py`), our own people
+their habits (`salespeople.py`).
+"""
+
+import heapq
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from leadnurture.demo import rows
+from leadnurture.demo.hours import ROUNDS
+from leadnurture.demo.people import likes_to
+from leadnurture.demo.roles import UNDERSTUDIES, Role
+from leadnurture.demo.rows import Letter, Newcomer
+from leadnurture.demo.salespeople import Salespeople
+from leadnurture.demo.visits import Visitor, links_in
+from leadnurture.domain.definitions import Definitions
+from leadnurture.store import Database
+
+DELAY: Final = re.compile(r"\+(\d+) (.*)")
+FITS: Final = 40
+SETTLED: Final = timedelta(hours=2)
+"""How long after its beginning the list of a session is closed."""
+READS: Final = timedelta(hours=3)
+"""Nobody answers sooner."""
+SENT_ON: Final = timedelta(days=7)
+"""Who comes into a program later than so long after the beginning of the demo, comes late."""
+LIVELY_WEEKS = 5
+READ: Final = frozenset({"article", "report", "blog"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Act:
+    """Something that somebody will do."""
+
+    at: datetime
+    order: int
+    do: str = field(compare=False)
+    email: str = field(compare=False)
+    letter: Letter | None = field(compare=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Whoever has taken a seat, and what will become of it: attends, misses or vanishes."""
+
+    email: str
+    will: str
+
+
+class Audience:
+    """People who get mails, organisers who hold webinars, and salespeople."""
+
+    def __init__(
+        self, database: Database, definitions: Definitions, outbox: Path, visitor: Visitor, began: datetime
+    ) -> None:
+        self._database = database
+        self._contents = {content.name: content for content in definitions.contents}
+        self._sending = {
+            (program.name, step.name)
+            for program in definitions.programs
+            for step in program.steps
+            if step.send is not None
+        }
+        self._outbox = outbox
+        self._visitor = visitor
+        self._began = began
+        self._orders = itertools.count()
+        self._acts: list[Act] = []
+        self._read: set[str] = set()
+        self._newest = 0
+        self._free = {program: list(roles) for program, roles in UNDERSTUDIES.items()}
+        self._played: dict[int, Role] = {}
+        self._understudies: dict[int, Newcomer] = {}
+        self._heard: set[tuple[int, str]] = set()
+        self._roles_of: dict[tuple[str, str], Role] = {}
+        self._seats: dict[tuple[str, str], dict[str, Seat]] = defaultdict(dict)
+        self._closings: dict[tuple[str, str], datetime] = {}
+        self._reactions: list[Mapping[str, object]] = []
+        self._leads: list[Mapping[str, object]] = []
+        self.salespeople = Salespeople(database, visitor, self._reactions.append)
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When somebody will do something next."""
+        times = [self.salespeople.next_at, *(act.at for act in self._acts[:1]), *self._closings.values()]
+        return min((at for at in times if at is not None), default=None)
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    def read(self, now: datetime) -> None:
+        """Takes note of all that is new: enrollments for the understudies, mails for everybody."""
+        with self._database.read() as connection:
+            newcomers = rows.newcomers(connection, self._newest)
+            places = rows.places(connection, list(self._understudies))
+        for newcomer in newcomers:
+            self._newest = max(self._newest, newcomer.enrollment_id)
+            self._cast(newcomer, now)
+        self._hear_cues(places, now)
+        self._read_outbox(now)
+
+    def _cast(self, newcomer: Newcomer, now: datetime) -> None:
+        """Gives the first free role that fits to somebody whom only his lines can move."""
+        key = (newcomer.email, newcomer.program)
+        self._roles_of.pop(key, None)
+        if newcomer.track == "prospects" and not 0 <= newcomer.fit < FITS:
+            return
+        free = self._free.get(newcomer.program, [])
+        is_late = now - self._began > SENT_ON
+        role = next((role for role in free if _fits(role, newcomer, is_late=is_late)), None)
+        if role is None:
+            return
+        free.remove(role)
+        self._roles_of[key] = role
+        self.salespeople.understudies.add(newcomer.lead_id)
+        self._played[newcomer.enrollment_id] = role
+        self._understudies[newcomer.enrollment_id] = newcomer
+        self._say(role.lines.get("enter", ""), newcomer.email, now, None)
+
+    def _hear_cues(self, places: Iterable[tuple[int, str, int]], now: datetime) -> None:
+        """Lines of steps that send nothing, said as soon as the understudy stands there."""
+        for enrollment_id, step, visit in places:
+            newcomer = self._understudies[enrollment_id]
+            line = _line(self._played[enrollment_id], step, visit)
+            if line is None or self._sends(newcomer.program, step) or (enrollment_id, line[0]) in self._heard:
+                continue
+            self._heard.add((enrollment_id, line[0]))
+            self._say(line[1], newcomer.email, now, None)
+
+    def _sends(self, program: str, step: str) -> bool:
+        return (program, step) in self._sending
+
+    def _read_outbox(self, now: datetime) -> None:
+        fresh = [path.name for path in self._outbox.glob("*.eml") if path.name not in self._read]
+        self._read.update(fresh)
+        ids = [int(name[:-4]) for name in fresh if name[:-4].isdecimal()]
+        with self._database.read() as connection:
+            found = [letter for part in _parts(ids) for letter in rows.letters(connection, part)]
+        for letter in found:
+            self._read_letter(letter, now)
+        self.salespeople.read([self._outbox / name for name in fresh if "notice-" in name], now)
+
+    def _read_letter(self, letter: Letter, now: datetime) -> None:
+        role = self._roles_of.get((letter.email, letter.program))
+        if role is not None:
+            line = _line(role, letter.step, letter.visit)
+            self._say(line[1] if line else "", letter.email, now, letter)
+            return
+        if now > self._began + timedelta(weeks=LIVELY_WEEKS):
+            return
+        mail = f"{letter.program}/{letter.step}/{letter.content}"
+        for part in likes_to(letter.email, mail, letter.kind):
+            self._say(part, letter.email, now, letter)
+
+    def _say(self, line: str, email: str, now: datetime, letter: Letter | None) -> None:
+        """Plans the acts of a line."""
+        for part in filter(None, (part.strip() for part in line.split(","))):
+            delayed = DELAY.fullmatch(part)
+            days, do = (int(delayed[1]), delayed[2]) if delayed else (0, part)
+            at = ROUNDS.first_from(now + READS + timedelta(days=days))
+            heapq.heappush(self._acts, Act(at, next(self._orders), do, email, letter))
+
+    # --- answering ----------------------------------------------------------------------------------------
+
+    def click(self, until: datetime) -> int:
+        """Follows the links of all who will have done so by an instant; how many."""
+        due = [act for act in self._acts if act.at <= until and act.do == "click"]
+        for act in sorted(due):
+            self._follow(act)
+        self._acts = [act for act in self._acts if act not in due]
+        heapq.heapify(self._acts)
+        return len(due)
+
+    def answer(self, now: datetime) -> int:
+        """Does all else that is due to be done; how much it was."""
+        done = 0
+        while self._acts and self._acts[0].at <= now:
+            self._do(heapq.heappop(self._acts), now)
+            done += 1
+        done += self._close_lists(now) + self.salespeople.answer(now)
+        self._post()
+        return done
+
+    def _do(self, act: Act, now: datetime) -> None:
+        verb, _, argument = act.do.partition(":")
+        if verb in BY_LINK:
+            self._follow(act)
+        elif verb in {"attends", "misses", "vanishes"}:
+            self._intend(act)
+        elif verb in {"declines", "knows"}:
+            self._decline(act.email, self._meant(verb, argument))
+        elif verb in {"tag", "product"}:
+            self._leads.append({"email": act.email, f"{verb}s": [argument]})
+        elif verb == "date":
+            fact, _, days = argument.partition("=")
+            on: date = (now + timedelta(days=int(days))).date()
+            self._leads.append({"email": act.email, "facts": {fact: on.isoformat()}})
+        else:
+            self._reactions.append({"email": act.email} | TOLD[verb](argument, act.letter))
+
+    def _follow(self, act: Act) -> None:
+        """Does with a mail what one does with links."""
+        if act.letter is None:
+            return
+        links = links_in(self._outbox / f"{act.letter.message_id}.eml")
+        if act.do == "click" and "c" in links:
+            self._visitor.click(links["c"])
+        elif act.do == "unsubscribe":
+            self._visitor.press(links["u"])
+        elif act.do in {"register", "decline"} and "w" in links:
+            self._visitor.press(links["w"], answer="registered" if act.do == "register" else "declined")
+            self._take_seat(act)
+
+    def _take_seat(self, act: Act) -> None:
+        letter = act.letter
+        if letter is None or letter.session is None or letter.starts_at is None:
+            return
+        if act.do == "decline":
+            self._seats[letter.session].pop(act.email, None)
+            return
+        self._seats[letter.session][act.email] = Seat(act.email, "misses")
+        self._closings[letter.session] = ROUNDS.first_from(letter.starts_at + SETTLED)
+
+    def _intend(self, act: Act) -> None:
+        seats = self._seats[act.letter.session] if act.letter and act.letter.session else {}
+        if act.email in seats:
+            seats[act.email] = Seat(act.email, act.do)
+
+    def _meant(self, verb: str, argument: str) -> list[str]:
+        """A content, or everything to read about a topic."""
+        if verb == "declines":
+            return [argument]
+        return [
+            name
+            for name, content in self._contents.items()
+            if argument in content.topics and content.kind in READ
+        ]
+
+    def _decline(self, email: str, names: Iterable[str]) -> None:
+        """Says no on the website, without a mail."""
+        for name in names:
+            sessions = self._contents[name].sessions
+            about = {"content": name, **({"session": sessions[-1].name} if sessions else {})}
+            self._reactions.append({"kind": "declined", "email": email, **about})
+
+    def _close_lists(self, now: datetime) -> int:
+        """Organisers tell who came: by the list, or one by one where the platform has lost somebody."""
+        due = [session for session, at in self._closings.items() if at <= now]
+        for session in due:
+            del self._closings[session]
+            content, name = session
+            seats = self._seats.pop(session, {}).values()
+            about = {"content": content, "session": name}
+            if all(seat.will != "vanishes" for seat in seats):
+                came = [seat.email for seat in seats if seat.will == "attends"]
+                self._reactions.append({"kind": "attendance", **about, "attended": came})
+                continue
+            for seat in seats:
+                if seat.will != "vanishes":
+                    kind = "attended" if seat.will == "attends" else "missed"
+                    self._reactions.append({"kind": kind, "email": seat.email, **about})
+        return len(due)
+
+    def call_off(self, sessions: Iterable[tuple[str, str]]) -> None:
+        """Nobody comes to sessions that are called off."""
+        for session in sessions:
+            self._closings.pop(session, None)
+            self._seats.pop(session, None)
+
+    def _post(self) -> None:
+        if self._leads:
+            self._visitor.tell_leads(self._leads)
+        if self._reactions:
+            self._visitor.tell_reactions(self._reactions)
+        self._leads.clear()
+        self._reactions.clear()
+
+
+def _fits(role: Role, newcomer: Newcomer, *, is_late: bool) -> bool:
+    return (
+        role.starts in {"", newcomer.step}
+        and (role.interests is None or role.interests == newcomer.interests)
+        and not (role.is_undated and newcomer.is_dated)
+        and (is_late or not role.is_late)
+    )
+
+
+def _line(role: Role, step: str, visit: int) -> tuple[str, str] | None:
+    """The name and the words of a role's line at a visit of a step."""
+    for name in (f"{step}#{visit}", step):
+        if name in role.lines:
+            return name, role.lines[name]
+    return None
+
+
+def _parts(ids: list[int]) -> Iterable[list[int]]:
+    return (ids[start : start + 500] for start in range(0, len(ids), 500))
+
+
+def _content(letter: Letter | None) -> dict[str, str]:
+    return {} if letter is None else {"content": letter.content}
+
+
+BY_LINK: Final = frozenset({"click", "register", "decline", "unsubscribe"})
+TOLD: Final[Mapping[str, Callable[[str, Letter | None], dict[str, object]]]] = {
+    "reply": lambda _, letter: {"kind": "replied", **_content(letter)},
+    "pricing": lambda *_: {"kind": "visited", "argument": "/pricing"},
+    "submit": lambda _, letter: {"kind": "submitted", "argument": "call", **_content(letter)},
+    "download": lambda _, letter: {"kind": "downloaded", **_content(letter)},
+    "feedback": lambda answer, letter: {"kind": "feedback", "argument": answer, **_content(letter)},
+}

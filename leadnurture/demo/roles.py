@@ -1,0 +1,201 @@
+"""The understudies: who does what in a program, so that every branch of the sample is taken by somebody.
+
+Everybody else in the audience does as he likes (`people.py`); an understudy follows his lines and is silent
+where he has none. A line belongs to a step, or to its second visit (`invite#2`); `enter` is said when he
+comes into the program.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Lines by step: what is done there, separated by commas. `+3 decline` is done three days later.
+
+    Answers of a reader: click, register, decline, reply, pricing, submit, download, feedback:WORD.
+    How he acts at a session for which he has a seat: attends, misses, or vanishes (nobody ever tells).
+    What others tell of him: declines:CONTENT, knows:TOPIC, tag:WORD, product:WORD, date:FACT=DAYS ahead.
+    """
+
+    lines: Mapping[str, str]
+    starts: str = ""
+    """Only for somebody who begins at this step, where a split decides."""
+    interests: frozenset[str] | None = None
+    """Only for somebody with exactly these; None for anybody."""
+    is_undated: bool = False
+    """Only for somebody of whom no date of a budget is known."""
+    is_late: bool = False
+    """Only for somebody who comes into the program after its first week."""
+
+
+def _role(
+    *,
+    starts: str = "",
+    interests: tuple[str, ...] | None = None,
+    undated: bool = False,
+    late: bool = False,
+    **lines: str,
+) -> Role:
+    """A role, with `invite__2` for the second visit of `invite` and `_` for `-`."""
+    told = {step.replace("__", "#").replace("_", "-"): line for step, line in lines.items()}
+    return Role(told, starts, None if interests is None else frozenset(interests), undated, late)
+
+
+SCALING: Final = (
+    _role(invite="register, attends", thanks="submit"),
+    _role(invite="register, attends"),
+    _role(invite="register, misses", recording="submit"),
+    _role(invite="register, misses"),
+    _role(invite="register, vanishes"),
+    # Declines his seat, takes one for the next session, and that is called off.
+    _role(invite="register, +4 decline", invite__2="register, attends"),
+    _role(invite="register, attends", thanks="declines:scaling-2"),
+    _role(invite="decline"),
+    _role(last_call="register, attends"),
+    _role(last_call="decline"),
+    _role(last_call="click"),
+    _role(),
+    _role(invite="reply"),
+    _role(invite="pricing"),
+    _role(invite="tag:competitor"),
+)
+MIGRATION: Final = (
+    _role(starts="invite", invite="register, attends", notes="submit"),
+    _role(starts="invite", invite="register, attends"),
+    _role(starts="invite", invite="register, misses", offer="click"),
+    _role(starts="invite", invite="register, vanishes"),
+    _role(starts="invite", invite="register, +4 decline", offer="submit"),
+    _role(starts="invite", invite="decline"),
+    _role(starts="invite", last_call="register, attends"),
+    _role(starts="invite", last_call="decline"),
+    _role(starts="invite"),
+    _role(starts="read", read="download"),
+    # The session in January is called off.
+    _role(starts="read", invite="register, attends"),
+    _role(starts="read", read="knows:migration"),
+    _role(starts="read", read="declines:migration-1"),
+    _role(read="reply", invite="reply"),
+    _role(read="pricing", invite="pricing"),
+    _role(read="tag:competitor", invite="tag:competitor"),
+)
+ACQUAINTED: Final = (
+    # The session in December is called off; the others come to the one in January.
+    _role(hello="click, declines:two-clouds", secure="click", invite="register, attends"),
+    _role(hello="declines:two-clouds", secure="+9 click", invite="register, attends"),
+    _role(hello="declines:two-clouds", secure="+9 click", invite="register, misses"),
+    _role(hello="declines:two-clouds", secure="+9 click", invite="register, vanishes"),
+    _role(hello="declines:two-clouds", secure="+9 click", invite="register, +4 decline"),
+    _role(hello="declines:two-clouds", secure="click", invite="decline"),
+    _role(hello="declines:two-clouds", secure="click"),
+    _role(hello="declines:two-clouds", secure="click, declines:security-1"),
+    _role(hello="knows:security"),
+    _role(hello="knows:monitoring"),
+    _role(),
+    _role(hello="reply"),
+    _role(hello="pricing"),
+    _role(hello="tag:competitor"),
+)
+TRADE_SHOW: Final = (
+    _role(thanks="submit"),
+    _role(weekly="submit"),
+    _role(interests=("scaling",), enter="knows:scaling", invite="register, attends"),
+    _role(interests=("scaling",), enter="knows:scaling", invite="register, misses"),
+    _role(interests=("scaling",), enter="knows:scaling", invite="register, vanishes"),
+    _role(interests=("scaling",), enter="knows:scaling", invite="register, +4 decline"),
+    # His session is called off.
+    _role(interests=("scaling",), enter="knows:scaling, declines:scaling-1", invite="register, attends"),
+    _role(interests=("scaling",), enter="knows:scaling, declines:scaling-1, declines:scaling-2"),
+    _role(interests=("scaling",), enter="knows:scaling", invite="decline", farewell="click"),
+    _role(invite="decline", deeper="submit"),
+    _role(farewell="submit"),
+    _role(),
+    _role(thanks="reply"),
+    _role(thanks="pricing"),
+    _role(thanks="tag:competitor"),
+)
+DIGEST: Final = (
+    _role(),
+    _role(digest="reply", quarter="reply"),
+    _role(digest="pricing", quarter="pricing"),
+    _role(digest="tag:competitor", quarter="tag:competitor"),
+)
+EVERYTHING: Final = "knows:scaling, knows:migration, knows:security, knows:monitoring"
+RECYCLE: Final = (
+    _role(rest="submit"),
+    _role(rest="date:budget_on=40", ready="click"),
+    _role(rest="date:budget_on=40", ready="submit"),
+    _role(rest="date:budget_on=40"),
+    _role(rest=f"{EVERYTHING}, date:budget_on=100", wait="submit"),
+    _role(rest="date:budget_on=130", warm="+30 submit"),
+    _role(warm="submit"),
+    _role(undated=True, rest=EVERYTHING, question="date:budget_on=60"),
+    _role(undated=True, rest=EVERYTHING),
+    _role(warm="submit"),
+    _role(rest="reply"),
+    _role(rest="pricing"),
+    _role(rest="tag:competitor"),
+)
+KNOWS_MONITORING: Final = "declines:monitoring-survey, declines:alert-fatigue, declines:slow-before-down"
+EXPANSION: Final = (
+    # Nothing is left for these to read, so they come to the session in December.
+    _role(letter=f"click, {KNOWS_MONITORING}", invite="register, attends", offer="click"),
+    _role(letter=f"click, {KNOWS_MONITORING}", invite="register, attends"),
+    _role(letter=f"click, {KNOWS_MONITORING}", invite="register, misses"),
+    _role(letter=f"click, {KNOWS_MONITORING}", invite="register, vanishes"),
+    _role(letter=f"click, {KNOWS_MONITORING}", invite="register, +4 decline"),
+    # The one in January is called off.
+    _role(letter="click", invite="register, attends"),
+    _role(letter="declines:monitoring-1"),
+    _role(invite="decline"),
+    _role(),
+    _role(letter="reply"),
+    _role(letter="feedback:interested"),
+    _role(letter="feedback:later", later="date:ask_again_on=14", once_more="click"),
+    _role(letter="feedback:later", later="date:ask_again_on=14"),
+    _role(letter="feedback:no"),
+    _role(letter="product:monitoring"),
+)
+QUIET: Final = (
+    _role(letter="feedback:no", review="click"),
+    _role(letter="date:contract_ends_on=100", day="decline", review="click"),
+    _role(letter="date:contract_ends_on=100", day="decline"),
+    # The client day in March is called off.
+    _role(day="register, attends"),
+    _role(letter="declines:client-day-2027"),
+    _role(day="decline"),
+    _role(),
+    _role(letter="reply"),
+    _role(letter="feedback:interested"),
+    _role(late=True, day="register, attends"),
+    _role(late=True, day="register, misses"),
+    _role(late=True, day="register, vanishes"),
+    _role(late=True, day="register, +4 decline"),
+)
+UNDERSTUDIES: Final[Mapping[str, tuple[Role, ...]]] = {
+    "scaling-series": SCALING,
+    "migration-path": MIGRATION,
+    "getting-acquainted": ACQUAINTED,
+    "trade-show-follow-up": TRADE_SHOW,
+    "quarterly-digest": DIGEST,
+    "recycle-no-budget": RECYCLE,
+    "expansion-monitoring": EXPANSION,
+    "quiet-client": QUIET,
+}
+"""Each is played once, by the first who fits: a prospect whom the threshold does not reach, so that nothing
+but his lines moves him.
+"""
+
+CALLED_OFF: Final = (
+    (
+        datetime(2026, 12, 10, 7, tzinfo=UTC),
+        (("scaling-2", "december"), ("security-1", "december")),
+    ),
+    (
+        datetime(2027, 1, 7, 7, tzinfo=UTC),
+        (("migration-1", "january"), ("monitoring-1", "january"), ("client-day-2027", "march")),
+    ),
+)
+"""The sessions that are cancelled, and when; there are people in their seats."""

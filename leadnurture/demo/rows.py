@@ -1,0 +1,144 @@
+"""What the audience looks up: which step a mail came from, who came into which program, who was offered.
+
+Reads only. People know what they were sent; the script must know which of its lines that is.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, and_, func, select
+
+from leadnurture.store.tables import metadata
+
+Tables: Final = metadata.tables
+
+
+def _of(name: str) -> Table:
+    return Tables[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail of a program that lies in the outbox."""
+
+    message_id: int
+    lead_id: int
+    email: str
+    program: str
+    step: str
+    visit: int
+    content: str
+    kind: str
+    session: tuple[str, str] | None
+    """The content and the session that it is about."""
+    starts_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """An enrollment that has just begun, and what a role may ask of its lead."""
+
+    enrollment_id: int
+    lead_id: int
+    email: str
+    program: str
+    step: str
+    track: str
+    fit: int
+    interests: frozenset[str]
+    is_dated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A handoff of which a notice tells."""
+
+    handoff_id: int
+    lead_id: int
+    email: str
+    track: str
+    fit: int
+    kind: str
+    is_by_threshold: bool
+    """Not by a step of a program."""
+
+
+def letters(connection: Connection, message_ids: Collection[int]) -> list[Letter]:
+    """The mails of those files, in the order of their addressees."""
+    message, lead, content, session = (
+        _of(name) for name in ("message", "lead", "content", "content_session")
+    )
+    question = (
+        select(message, lead.c.email, content.c.kind.label("content_kind"), session.c.starts_at)
+        .join(lead, lead.c.id == message.c.lead_id)
+        .join(content, content.c.name == message.c.content)
+        .outerjoin(
+            session,
+            and_(session.c.content == message.c.session_content, session.c.name == message.c.session),
+        )
+        .where(message.c.id.in_(message_ids))
+        .order_by(lead.c.email_key, message.c.id)
+    )
+    return [_letter(row) for row in connection.execute(question)]
+
+
+def _letter(row: Any) -> Letter:  # noqa: ANN401 - a row
+    about = (row.session_content, row.session) if row.session else None
+    return Letter(
+        row.id, row.lead_id, row.email, row.program, row.step, row.visit, row.content, row.content_kind,
+        about, row.starts_at,
+    )  # fmt: skip
+
+
+def newcomers(connection: Connection, since: int) -> list[Newcomer]:
+    """The enrollments above an id, in the order of their addresses."""
+    enrollment, lead, interest, fact = (_of(name) for name in ("enrollment", "lead", "interest", "lead_fact"))
+    topics = select(func.group_concat(interest.c.topic.distinct())).where(interest.c.lead_id == lead.c.id)
+    dated = select(fact.c.number).where(fact.c.lead_id == lead.c.id, fact.c.name == "budget_on")
+    question = (
+        select(enrollment.c.id, enrollment.c.lead_id, enrollment.c.program, enrollment.c.step)
+        .add_columns(lead.c.email, lead.c.track, lead.c.fit)
+        .add_columns(topics.scalar_subquery().label("topics"), dated.scalar_subquery().label("dated"))
+        .join(lead, lead.c.id == enrollment.c.lead_id)
+        .where(enrollment.c.id > since)
+        .order_by(enrollment.c.program, lead.c.email_key)
+    )
+    return [_newcomer(row) for row in connection.execute(question)]
+
+
+def _newcomer(row: Any) -> Newcomer:  # noqa: ANN401 - a row
+    topics = frozenset(row.topics.split(",")) if row.topics else frozenset[str]()
+    return Newcomer(
+        row.id, row.lead_id, row.email, row.program, row.step, row.track, row.fit, topics,
+        row.dated is not None,
+    )  # fmt: skip
+
+
+def places(connection: Connection, enrollment_ids: Collection[int]) -> list[tuple[int, str, int]]:
+    """Where enrollments stand: id, step, visit."""
+    enrollment = _of("enrollment")
+    question = select(enrollment.c.id, enrollment.c.step, enrollment.c.visit).where(
+        enrollment.c.id.in_(enrollment_ids), enrollment.c.status == "active"
+    )
+    return [(row.id, row.step, row.visit) for row in connection.execute(question.order_by(enrollment.c.id))]
+
+
+def offers(connection: Connection, notice_ids: Collection[int]) -> dict[int, Offer]:
+    """The handoffs behind notices, by the notice's id."""
+    notice, handoff, lead = (_of(name) for name in ("notice", "handoff", "lead"))
+    question = (
+        select(notice.c.id, notice.c.kind, handoff.c.id.label("handoff_id"), handoff.c.track, handoff.c.fit)
+        .add_columns(handoff.c.reason.startswith("crossed the threshold").label("is_by_threshold"))
+        .add_columns(lead.c.id.label("lead_id"), lead.c.email)
+        .join(handoff, handoff.c.id == notice.c.handoff_id)
+        .join(lead, lead.c.id == handoff.c.lead_id)
+        .where(notice.c.id.in_(notice_ids))
+    )
+    return {
+        row.id: Offer(
+            row.handoff_id, row.lead_id, row.email, row.track, row.fit, row.kind, row.is_by_threshold
+        )
+        for row in connection.execute(question)
+    }

@@ -1,0 +1,240 @@
+"""What the demo came to: figures from the rows, checked against the files of the outbox, as plain text."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, and_, func, select
+
+from leadnurture.app import Project
+from leadnurture.demo.branches import Branch, ProgramTold, programs_told
+from leadnurture.domain.definitions import Definitions
+from leadnurture.store.tables import metadata
+
+Tables: Final = metadata.tables
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All figures; `problems` are what must not be."""
+
+    since: datetime
+    until: datetime
+    leads: int
+    programs: tuple[ProgramTold, ...]
+    mails: int
+    reactions: Counter[str]
+    handoffs: Counter[tuple[str, str]]
+    """By track and outcome; a returned one by its reason."""
+    recycled: int
+    became_clients: int
+    left: int
+    mails_after_leaving: int
+    duplicates: int
+    files: int
+    only_rows: tuple[int, ...]
+    only_files: tuple[int, ...]
+    to_others: tuple[int, ...]
+    waves: int
+    waves_shown: int | None
+
+    @property
+    def branches(self) -> int:
+        """How many branches the programs have."""
+        return sum(program.size for program in self.programs)
+
+    @property
+    def untaken(self) -> tuple[str, ...]:
+        """The branches that nobody has taken so far."""
+        return tuple(name for program in self.programs for name in program.untaken)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each thing that must not be."""
+        wrong = {
+            "mails left after their reader had unsubscribed": self.mails_after_leaving,
+            "mails were sent twice": self.duplicates,
+            "mails are sent by the rows and lie in no file": len(self.only_rows),
+            "files lie in the outbox and belong to no sent mail": len(self.only_files),
+            "files are addressed to somebody else": len(self.to_others),
+        }
+        return tuple(f"{count:,} {what}." for what, count in wrong.items() if count)
+
+
+def summarize(project: Project, since: datetime, until: datetime, waves_shown: int | None) -> Summary:
+    """Reads everything once; some twenty statements, and the heads of the files."""
+    definitions = project.definitions()
+    with project.database.read() as connection:
+        sent = _sent(connection)
+        files = dict(_addressees(project.settings.outbox))
+        return Summary(
+            since=since,
+            until=until,
+            leads=_count(connection, "lead"),
+            programs=programs_told(connection, definitions),
+            mails=len(sent),
+            reactions=_reactions(connection),
+            handoffs=_handoffs(connection),
+            recycled=_recycled(connection, definitions),
+            became_clients=_became_clients(connection),
+            left=_left(connection),
+            mails_after_leaving=_mails_after_leaving(connection),
+            duplicates=_duplicates(connection),
+            files=len(files),
+            only_rows=tuple(sorted(sent.keys() - files.keys())),
+            only_files=tuple(sorted(files.keys() - sent.keys())),
+            to_others=tuple(sorted(key for key, to in files.items() if key in sent and sent[key] != to)),
+            waves=_count(connection, "wave"),
+            waves_shown=waves_shown,
+        )
+
+
+def told(summary: Summary) -> str:
+    """The summary as people read it."""
+    return "\n".join(_lines(summary))
+
+
+def _lines(summary: Summary) -> Iterator[str]:
+    weeks = (summary.until - summary.since).days / 7
+    yield ""
+    yield f"From {summary.since:%d %B %Y} to {summary.until:%d %B %Y}: {weeks:.1f} weeks"
+    yield f"  {summary.leads:,} leads in, {summary.mails:,} mails out, {summary.waves:,} waves"
+    for program in summary.programs:
+        yield ""
+        yield program.name
+        yield f"  {_branches(program.ways)}"
+        for step in program.steps:
+            mails = f", {step.mails:,} mails" if step.mails else ""
+            yield f"  {step.name}: {step.arrived:,} arrived{mails}"
+            if step.branches:
+                yield f"    {_branches(step.branches)}"
+    yield ""
+    yield f"Reactions   {_counted(summary.reactions)}"
+    yield f"Unsubscribed {summary.left:,}; mails after unsubscribe: {summary.mails_after_leaving:,}"
+    for track in sorted({track for track, _ in summary.handoffs}):
+        outcomes = Counter({name: count for (of, name), count in summary.handoffs.items() if of == track})
+        yield f"Handoffs of {track}: {outcomes.total():,} opened; {_counted(outcomes)}"
+    yield f"Leads recycled {summary.recycled:,}, became clients {summary.became_clients:,}"
+    agree = "agree" if not summary.problems else "do not agree"
+    yield (
+        f"Duplicates {summary.duplicates:,}; {summary.mails:,} mails by the rows, "
+        f"{summary.files:,} .eml files: they {agree}"
+    )
+    shown = (
+        "Prefect did not answer"
+        if summary.waves_shown is None
+        else f"{summary.waves_shown:,} seen in Prefect"
+    )
+    yield f"Waves {summary.waves:,}, {shown}"
+    yield f"Branches {summary.branches - len(summary.untaken):,} of {summary.branches:,} taken"
+    for name in summary.untaken:
+        yield f"  not yet: {name}"
+
+
+def _branches(branches: Sequence[Branch]) -> str:
+    return "; ".join(f"{branch.name} {branch.taken:,}" for branch in branches)
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+
+
+# --- figures ----------------------------------------------------------------------------------------------
+
+
+def _count(connection: Connection, table: str) -> int:
+    return connection.execute(select(func.count()).select_from(Tables[table])).scalar_one()
+
+
+def _sent(connection: Connection) -> dict[int, str]:
+    """Every mail that left, by its number, with its addressee."""
+    message, lead = Tables["message"], Tables["lead"]
+    question = (
+        select(message.c.id, lead.c.email)
+        .join(lead, lead.c.id == message.c.lead_id)
+        .where(message.c.sent_at.is_not(None), message.c.status != "unknown")
+    )
+    return {row.id: row.email for row in connection.execute(question)}
+
+
+def _addressees(outbox: Path) -> Iterator[tuple[int, str]]:
+    """The number and the addressee of every mail of a program in the outbox; notices are left out."""
+    for path in outbox.glob("*.eml"):
+        if path.stem.isdecimal():
+            with path.open(encoding="utf-8", errors="replace") as file:
+                line = next((line for line in file if line.startswith("To: ")), "")
+            yield int(path.stem), line.removeprefix("To: ").strip().rpartition("<")[2].removesuffix(">")
+
+
+def _reactions(connection: Connection) -> Counter[str]:
+    reaction = Tables["reaction"]
+    question = select(reaction.c.kind, func.count().label("times")).group_by(reaction.c.kind)
+    return Counter({row.kind: row.times for row in connection.execute(question)})
+
+
+def _handoffs(connection: Connection) -> Counter[tuple[str, str]]:
+    handoff = Tables["handoff"]
+    columns = (handoff.c.track, handoff.c.status, handoff.c.return_reason)
+    found: Counter[tuple[str, str]] = Counter()
+    for row in connection.execute(select(*columns, func.count().label("leads")).group_by(*columns)):
+        outcome = f"returned ({row.return_reason})" if row.return_reason else row.status
+        found[row.track, outcome] += row.leads
+    return found
+
+
+def _recycled(connection: Connection, definitions: Definitions) -> int:
+    """Leads who went on after sales had returned them."""
+    handoff = Tables["handoff"]
+    again = {
+        known.reason
+        for agreement in definitions.agreements
+        for known in agreement.returns
+        if known.program or known.go == "resume"
+    }
+    leads = select(func.count(handoff.c.lead_id.distinct())).where(handoff.c.return_reason.in_(again))
+    return connection.execute(leads).scalar_one()
+
+
+def _became_clients(connection: Connection) -> int:
+    change, deal = Tables["stage_change"], Tables["deal"]
+    won = select(deal.c.lead_id).where(deal.c.status == "won")
+    leads = select(func.count(change.c.lead_id.distinct())).where(
+        change.c.track == "clients", change.c.rule == "became a client", change.c.lead_id.in_(won)
+    )
+    return connection.execute(leads).scalar_one()
+
+
+def _left(connection: Connection) -> int:
+    suppression = Tables["suppression"]
+    left = select(func.count()).where(suppression.c.reason == "unsubscribed")
+    return connection.execute(left).scalar_one()
+
+
+def _mails_after_leaving(connection: Connection) -> int:
+    message, lead, suppression = Tables["message"], Tables["lead"], Tables["suppression"]
+    late = (
+        select(func.count())
+        .select_from(message)
+        .join(lead, lead.c.id == message.c.lead_id)
+        .join(
+            suppression,
+            and_(suppression.c.email_key == lead.c.email_key, suppression.c.at < message.c.attempt_at),
+        )
+    )
+    return connection.execute(late).scalar_one()
+
+
+def _duplicates(connection: Connection) -> int:
+    """Mails beyond the first about the same content and session to one lead on one track."""
+    message = Tables["message"]
+    one = (message.c.lead_id, message.c.track, message.c.content, func.coalesce(message.c.session, ""))
+    groups = (
+        select((func.count() - 1).label("more"))
+        .where(message.c.sent_at.is_not(None))
+        .group_by(*one)
+        .subquery()
+    )
+    return int(connection.execute(select(func.coalesce(func.sum(groups.c.more), 0))).scalar_one())

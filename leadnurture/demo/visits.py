@@ -1,0 +1,83 @@
+"""What a person's browser and another company's systems do: they follow links, press buttons, call the API.
+
+Nothing here knows a table. Links are those of the mails; one connection is kept alive for all of it.
+"""
+
+import binascii
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from leadnurture.errors import LeadNurtureError
+
+# Links in the text of a mail: <http://127.0.0.1:8080/c/…>, or on a line of their own.
+LINK: Final = re.compile(rb"https?://[^\s<>\"]+/([cuwh])/[^\s<>\"]+")
+TEXT: Final = re.compile(rb"Content-Type: text/plain.*?\r?\n\r?\n(.*?)\r?\n--", re.DOTALL)
+BATCH: Final = 1_000
+FAILED: Final = 400
+
+
+class RefusedError(LeadNurtureError):
+    """A page or the API of the running system has refused what the audience did."""
+
+
+class Browser(Protocol):
+    """What is asked of an HTTP client; httpx's has it."""
+
+    def get(self, url: str, /) -> Any:  # noqa: ANN401 - httpx's own
+        """The answer to a GET."""
+
+    def post(self, url: str, /, *, data: Any = ..., json: Any = ..., headers: Any = ...) -> Any:  # noqa: ANN401 - as above
+        """The answer to a POST."""
+
+
+def links_in(letter: Path) -> Mapping[str, str]:
+    """The first link of each kind in a mail's text: `c` click, `w` seat, `u` unsubscribe, `h` handoff."""
+    found: dict[str, str] = {}
+    text = TEXT.search(letter.read_bytes())
+    for link in LINK.finditer(binascii.a2b_qp(text[1]) if text else b""):
+        found.setdefault(link[1].decode(), urlsplit(link[0].decode()).path)
+    return found
+
+
+class Visitor:
+    """Acts in the world, through the doors of one running system."""
+
+    def __init__(self, browser: Browser, key: str) -> None:
+        self._browser = browser
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self._ids = itertools.count(1)
+
+    def click(self, path: str) -> None:
+        """Follows a link to its content, which lies elsewhere and is not fetched."""
+        self._checked(self._browser.get(path))
+
+    def press(self, path: str, **form: str) -> None:
+        """Opens a page and presses a button on it."""
+        self._checked(self._browser.get(path))
+        self._checked(self._browser.post(path, data=form))
+
+    def tell_reactions(self, told: Sequence[Mapping[str, object]]) -> None:
+        """Posts what other systems have seen."""
+        self._tell("/api/reactions", told)
+
+    def tell_leads(self, told: Sequence[Mapping[str, object]]) -> None:
+        """Posts what other systems know of leads."""
+        self._tell("/api/leads", told)
+
+    def _tell(self, path: str, told: Sequence[Mapping[str, object]]) -> None:
+        items = [{"id": f"demo-{next(self._ids)}", **item} for item in told]
+        for start in range(0, len(items), BATCH):
+            self._checked(self._browser.post(path, json=items[start : start + BATCH], headers=self._headers))
+
+    @staticmethod
+    def _checked(answer: Any) -> None:  # noqa: ANN401 - httpx's own
+        if answer.status_code >= FAILED or answer.status_code == 207:  # noqa: PLR2004 - some of it was refused
+            request = answer.request
+            path = request.url.path if len(request.url.path) < 20 else f"{request.url.path[:3]}…"  # noqa: PLR2004 - tokens are long
+            raise RefusedError(
+                f"{request.method} {path} was answered with {answer.status_code}: {answer.text[:300]}"
+            )
