@@ -24,7 +24,7 @@ from flows.work import Work
 
 logger = logging.getLogger("leadnurture.flows")
 
-PATIENCE: Final = 2.0
+PATIENCE: Final = 0.7
 """Seconds for which work waits for its run to begin or to go on."""
 GLANCE: Final = 0.02
 PAUSE: Final = 30.0
