@@ -2,13 +2,16 @@
 
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from leadnurture.errors import LeadNurtureError
 from leadnurture.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from leadnurture.reports.watchdog import Asleep
 
 LEAST_FREE: Final = 200_000_000
 
@@ -37,7 +40,7 @@ def examine_installation(root: Path) -> list[Finding]:
 def _findings(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(settings.data).free
     yield Finding("disk", free > LEAST_FREE, f"{free / 1e9:.1f} GB free in {settings.data}")
-    yield _database(settings)
+    yield from _database(settings)
     for about, port in (("web", settings.port), ("prefect", settings.prefect_port)):
         answers = _answers(port)
         yield Finding(about, is_fine=True, sentence=f"port {port} {'answers' if answers else 'is free'}")
@@ -47,21 +50,41 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield Finding("events", has_key, "are verified" if has_key else remedy)
 
 
-def _database(settings: Settings) -> Finding:
+def _database(settings: Settings) -> Iterator[Finding]:
     from leadnurture.engine import current_definitions
+    from leadnurture.reports import asleep
     from leadnurture.store import is_migrated, open_database
 
     try:
         database = open_database(settings.database_url)
         if not is_migrated(database):
-            return Finding(
+            yield Finding(
                 "database", is_fine=False, sentence="the schema is not the newest; run `leadnurture migrate`"
             )
+            return
         with database.read() as connection:
             programs = len(current_definitions(connection).programs)
+            lost = asleep(connection)
     except LeadNurtureError as error:
-        return Finding("database", is_fine=False, sentence=str(error))
-    return Finding("database", is_fine=True, sentence=f"{programs} programs are applied")
+        yield Finding("database", is_fine=False, sentence=str(error))
+        return
+    yield Finding("database", is_fine=True, sentence=f"{programs} programs are applied")
+    yield _watchdog(lost)
+
+
+def _watchdog(lost: "Sequence[Asleep]") -> Finding:
+    """A fault of ours, not of the project: it names whom to look at, and whom to tell."""
+    if not lost:
+        return Finding(
+            "watchdog", is_fine=True, sentence="every enrollment is due at some time or waits for its mail"
+        )
+    first = lost[0]
+    return Finding(
+        "watchdog",
+        is_fine=False,
+        sentence=f"{len(lost)} enrollments would never wake, the first is that of lead {first.lead_id} "
+        f"at {first.program}, {first.step}; tell us what `leadnurture explain {first.lead_id}` says",
+    )
 
 
 def _answers(port: int) -> bool:

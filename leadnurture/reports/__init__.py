@@ -8,6 +8,7 @@ from leadnurture.reports.plain import as_json
 from leadnurture.reports.programs import ProgramPage, ProgramRow, chart_of, program_page, programs
 from leadnurture.reports.status import Status, duplicates, render_status, status
 from leadnurture.reports.terminal import render_journey
+from leadnurture.reports.watchdog import asleep
 
 __all__ = [
     "ChartCounts",
@@ -20,6 +21,7 @@ __all__ = [
     "ProgramRow",
     "Status",
     "as_json",
+    "asleep",
     "chart_of",
     "duplicates",
     "handoff",
