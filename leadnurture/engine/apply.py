@@ -7,7 +7,7 @@ calendar. A program that did not change keeps its version; one that did takes it
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, update
@@ -15,8 +15,9 @@ from sqlalchemy import Connection, func, update
 from leadnurture.definitions import dump_definitions, dump_program
 from leadnurture.domain.content import CompiledTemplate, Content
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.program import Program
+from leadnurture.domain.program import Program, Step
 from leadnurture.domain.timing import Wait
+from leadnurture.domain.vocabulary import END
 from leadnurture.engine.calendar import fill_calendar, later_by
 from leadnurture.engine.conditions import NOW
 from leadnurture.engine.current import parsed_program
@@ -242,35 +243,20 @@ def _take_along(
              WHERE program = :program AND status IN ('active', 'paused') AND version_id <> :version GROUP BY step"""),
         {"program": program.name, "version": version},
     ).all()
-    lost = [row for row in held if row.step not in names and renamed.get(row.step) not in names]
+    lost = [row for row in held if row.step not in names and renamed.get(row.step) not in {*names, END}]
     if lost:
         stands = ", ".join(f"{row.step} ({row.leads} leads)" for row in lost)
         msg = f"{program.file}: steps were removed that still hold leads: {stands}; say where they go: moved: {{{lost[0].step}: another-step}}."
         raise ProjectProblemsError(msg)
+    former = {step.name: step for step in before.steps}
     for old, new in renamed.items():
-        run(
-            connection,
-            """
-            INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule)
-            SELECT id, lead_id, :now, step, :new, 1, status, 'moved by a new version' FROM enrollment
-             WHERE program = :program AND step = :old AND status IN ('active', 'paused')""",
-            program=program.name, old=old, new=new, now=now,
-        )  # fmt: skip
-        run(
-            connection,
-            """
-            UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'the step was removed'
-             WHERE status = 'planned' AND program = :program AND step = :old""",
-            program=program.name, old=old, now=now,
-        )  # fmt: skip
-        run(
-            connection,
-            """
-            UPDATE enrollment SET step = :new, acted = FALSE, deadline_at = NULL, due_at = :now, trouble = NULL,
-                   visit = coalesce((SELECT max(t.visit) FROM transition t WHERE t.enrollment_id = enrollment.id AND t.to_step = :new), 1)
-             WHERE program = :program AND step = :old AND status IN ('active', 'paused')""",
-            program=program.name, old=old, new=new, now=now,
-        )  # fmt: skip
+        if new == END:
+            _end_at(connection, program, old, now)
+        elif old in former and new not in former and _does_the_same(former[old], program.step(new)):
+            _rename(connection, program, old, new, now)
+            former[new] = former[old]
+        else:
+            _send_to(connection, program, old, new, now)
     moved = run(
         connection,
         "UPDATE enrollment SET version_id = :version WHERE program = :program AND status IN ('active', 'paused') AND version_id <> :version",
@@ -278,10 +264,87 @@ def _take_along(
         version=version,
     )
     for step in program.steps:
-        old_step = next((one for one in before.steps if one.name == step.name), None)
-        if old_step is not None and old_step.after != step.after:
+        if step.name in former and former[step.name].after != step.after:
             _wait_anew(connection, program, step.name, step.after, now)
     return moved
+
+
+def _does_the_same(old: Step, new: Step) -> bool:
+    """Whether a step only bears another name: who waits there goes on waiting."""
+    return (old.send, old.handoff, old.split) == (new.send, new.handoff, new.split)
+
+
+def _rename(connection: Connection, program: Program, old: str, new: str, now: datetime) -> None:
+    run(
+        connection,
+        f"""
+        INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule)
+        SELECT id, lead_id, :now, step, :new, visit, status, 'renamed by a new version' FROM enrollment WHERE {_HELD}""",
+        program=program.name, old=old, new=new, now=now,
+    )  # fmt: skip
+    run(
+        connection,
+        f"UPDATE message SET step = :new WHERE step = :old AND enrollment_id IN (SELECT id FROM enrollment WHERE {_HELD})",
+        program=program.name, old=old, new=new,
+    )  # fmt: skip
+    run(
+        connection,
+        f"UPDATE enrollment SET step = :new WHERE {_HELD}",
+        program=program.name, old=old, new=new,
+    )  # fmt: skip
+
+
+def _send_to(connection: Connection, program: Program, old: str, new: str, now: datetime) -> None:
+    """Who stands at a removed step comes to another one, for one visit more if he has been there."""
+    run(
+        connection,
+        f"""
+        INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule)
+        SELECT id, lead_id, :now, step, CAST(:new AS VARCHAR),
+               1 + coalesce((SELECT max(t.visit) FROM transition t WHERE t.enrollment_id = enrollment.id AND t.to_step = :new), 0),
+               status, 'moved by a new version' FROM enrollment WHERE {_HELD}""",
+        program=program.name, old=old, new=new, now=now,
+    )  # fmt: skip
+    _cancel_queued(connection, program, old, now)
+    run(
+        connection,
+        f"""
+        UPDATE enrollment SET step = CAST(:new AS VARCHAR), acted = FALSE, deadline_at = NULL, due_at = :now, trouble = NULL,
+               visit = (SELECT max(t.visit) FROM transition t WHERE t.enrollment_id = enrollment.id AND t.to_step = :new)
+         WHERE {_HELD}""",
+        program=program.name, old=old, new=new, now=now,
+    )  # fmt: skip
+
+
+def _end_at(connection: Connection, program: Program, old: str, now: datetime) -> None:
+    run(
+        connection,
+        f"""
+        INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule)
+        SELECT id, lead_id, :now, step, NULL, visit, 'completed', 'ended by a new version' FROM enrollment WHERE {_HELD}""",
+        program=program.name, old=old, now=now,
+    )  # fmt: skip
+    _cancel_queued(connection, program, old, now)
+    run(
+        connection,
+        f"""
+        UPDATE enrollment SET status = 'completed', ended_at = :now, due_at = NULL, deadline_at = NULL, pause = NULL, paused_at = NULL
+         WHERE {_HELD}""",
+        program=program.name, old=old, now=now,
+    )  # fmt: skip
+
+
+def _cancel_queued(connection: Connection, program: Program, old: str, now: datetime) -> None:
+    run(
+        connection,
+        """
+        UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'the step was removed'
+         WHERE status = 'planned' AND program = :program AND step = :old""",
+        program=program.name, old=old, now=now,
+    )  # fmt: skip
+
+
+_HELD: Final = "program = :program AND step = :old AND status IN ('active', 'paused')"
 
 
 def _wait_anew(connection: Connection, program: Program, step: str, after: Any, now: datetime) -> None:  # noqa: ANN401 - an After or None
