@@ -32,6 +32,7 @@ from leadnurture.domain.condition import (
     Or,
     Reacted,
     Term,
+    Value,
     Word,
 )
 from leadnurture.domain.content import Content
@@ -846,7 +847,18 @@ class World:
             if setting.name == "tag":
                 lead.tags.add(str(setting.value))
             else:
-                lead.facts[setting.name] = setting.value
+                lead.facts[setting.name] = self._value(setting.value)
+
+    def _value(self, value: Value | Duration) -> Value:
+        """A duration is that long after today, where the company is; months end on their last day."""
+        if not isinstance(value, Duration):
+            return value
+        today = Calendar(self.definitions.company, self.definitions.company.zone).day(self.now)
+        if value.unit != "months":
+            return today + timedelta(**{value.unit: value.amount})
+        years, month = divmod(today.month - 1 + value.amount, 12)
+        last = (date(today.year + years + (month == 11), (month + 1) % 12 + 1, 1) - timedelta(1)).day
+        return date(today.year + years, month + 1, min(today.day, last))
 
     # Mails
 
