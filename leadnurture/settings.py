@@ -47,7 +47,6 @@ class Settings(BaseSettings):
     sendgrid_webhook_key: str | None = None
     """The public key with which SendGrid's event webhook is verified."""
     mail_parallel: int = Field(default=32, ge=1, le=256)
-    """How long a click rests before it steers, so that a scanner's is found out."""
     secret: SecretStr = SecretStr("")
     """Signs the links. Generated in the data folder."""
     api_key: SecretStr = SecretStr("")
