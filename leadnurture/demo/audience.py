@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from leadnurture.demo import rows
-from leadnurture.demo.hours import ROUNDS
+from leadnurture.demo.hours import ANSWERS
 from leadnurture.demo.people import likes_to
 from leadnurture.demo.roles import UNDERSTUDIES, Role
 from leadnurture.demo.rows import Letter, Newcomer
@@ -94,6 +94,11 @@ class Audience:
         times = [self.salespeople.next_at, *(act.at for act in self._acts[:1]), *self._closings.values()]
         return min((at for at in times if at is not None), default=None)
 
+    @property
+    def unplayed(self) -> Mapping[str, list[Role]]:
+        """The roles for which nobody has come yet, by program."""
+        return self._free
+
     # --- reading ------------------------------------------------------------------------------------------
 
     def read(self, now: datetime) -> None:
@@ -165,22 +170,13 @@ class Audience:
         for part in filter(None, (part.strip() for part in line.split(","))):
             delayed = DELAY.fullmatch(part)
             days, do = (int(delayed[1]), delayed[2]) if delayed else (0, part)
-            at = ROUNDS.first_from(now + READS + timedelta(days=days))
+            at = ANSWERS.first_from(now + READS + timedelta(days=days))
             heapq.heappush(self._acts, Act(at, next(self._orders), do, email, letter))
 
     # --- answering ----------------------------------------------------------------------------------------
 
-    def click(self, until: datetime) -> int:
-        """Follows the links of all who will have done so by an instant; how many."""
-        due = [act for act in self._acts if act.at <= until and act.do == "click"]
-        for act in sorted(due):
-            self._follow(act)
-        self._acts = [act for act in self._acts if act not in due]
-        heapq.heapify(self._acts)
-        return len(due)
-
     def answer(self, now: datetime) -> int:
-        """Does all else that is due to be done; how much it was."""
+        """Does what is due to be done; how much it was."""
         done = 0
         while self._acts and self._acts[0].at <= now:
             self._do(heapq.heappop(self._acts), now)
@@ -227,7 +223,7 @@ class Audience:
             self._seats[letter.session].pop(act.email, None)
             return
         self._seats[letter.session][act.email] = Seat(act.email, "misses")
-        self._closings[letter.session] = ROUNDS.first_from(letter.starts_at + SETTLED)
+        self._closings[letter.session] = ANSWERS.first_from(letter.starts_at + SETTLED)
 
     def _intend(self, act: Act) -> None:
         seats = self._seats[act.letter.session] if act.letter and act.letter.session else {}

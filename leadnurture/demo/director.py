@@ -12,8 +12,9 @@ from typing import Final
 from sqlalchemy import Connection, insert, update
 
 from leadnurture.app import Project, upcoming
+from leadnurture.demo import rows
 from leadnurture.demo.audience import Audience
-from leadnurture.demo.hours import AN_HOUR, INSTANT, REMINDING, ROUNDS, SENDING
+from leadnurture.demo.hours import INSTANT, ROUNDS, SENDING, SENDING_TODAY
 from leadnurture.store.tables import metadata
 
 BEGINS: Final = datetime(2026, 11, 23, 7, tzinfo=UTC)
@@ -71,13 +72,12 @@ class Director:
         return True
 
     def _go_on(self, following: datetime) -> None:
-        """Sets the clock and tells what people do by then; clicks an hour before, so that they settle."""
-        clicked_at = max(following - AN_HOUR, self.now)
-        set_clock(self._project, clicked_at, is_held=True)
-        self._audience.click(following)
+        """Sets the clock forward; meanwhile people do what they do by then, each at his hour."""
+        while (at := self._audience.next_at) is not None and at <= following:
+            set_clock(self._project, at, is_held=True)
+            self._audience.answer(at)
         set_clock(self._project, following, is_held=True)
         self.now = following
-        self._audience.answer(following)
         while self._happenings and self._happenings[0].at <= following:
             self._happenings.pop(0).do()
         set_clock(self._project, following)
@@ -85,12 +85,14 @@ class Director:
     def _times(self) -> Iterator[datetime]:
         """The hours at which there is something to do; each kind of work gathers at hours of its own."""
         due, soon = upcoming(self._project, self.now), self.now + INSTANT
-        for at in (*due.waves.values(), *due.looks.values()):
-            yield ROUNDS.first_from(max(at, soon))
-        if due.sending is not None:
-            yield SENDING.first_from(max(due.sending, soon))
-        if due.sales is not None:
-            yield REMINDING.first_from(max(due.sales, soon))
-        yield from (ROUNDS.first_from(max(each.at, soon)) for each in self._happenings[:1])
+        work = [*due.waves.values(), *due.looks.values(), *(each.at for each in self._happenings[:1])]
         if self._audience.next_at is not None:
-            yield max(self._audience.next_at, soon)
+            work.append(self._audience.next_at)
+        for at in work:
+            yield ROUNDS.first_from(max(at, soon))
+        for at in filter(None, (due.sending, due.sales)):
+            yield SENDING.first_from(max(at, soon))
+        with self._project.database.read() as connection:
+            urgent = rows.next_urgent_mail(connection)
+        if urgent is not None:
+            yield SENDING_TODAY.first_from(max(urgent, soon))

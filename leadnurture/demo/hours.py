@@ -1,8 +1,8 @@
 """When the clock of the demo stops: whole hours of a few days a week, so that what falls due gathers there.
 
 One idea to hold: a wave costs the machine the same for one lead as for a thousand, so the demo lets work wait
-for the next of a few instants. What people do gathers there too: they answer the mails of Tuesday on
-Wednesday, and those of Thursday before the next Tuesday. All is UTC.
+for the next of a few instants. What people do gathers there too: they answer the mails of Tuesday by
+Thursday, and those of Thursday by the next Tuesday. All is UTC.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 ONE_DAY: Final = timedelta(days=1)
-AN_HOUR: Final = timedelta(hours=1)
 INSTANT: Final = timedelta(microseconds=1)
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = range(5)
-WORKING_DAYS: Final = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY)
+NO_TUESDAY: Final = (MONDAY, WEDNESDAY, THURSDAY, FRIDAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,13 @@ class Hours:
         return self.first_from(at + INSTANT)
 
 
-ROUNDS: Final = Hours(((TUESDAY, 7), (WEDNESDAY, 15), (THURSDAY, 7)))
-"""Looks and waves, and what people do: two mornings, before the mails of the day leave, and one evening."""
-# A morning in Singapore and Helsinki, a forenoon in Berlin, and one in New York.
-SENDING: Final = Hours(tuple((day, hour) for day in WORKING_DAYS for hour in (7, 9, 15)))
-REMINDING: Final = Hours(tuple((day, hour) for day in WORKING_DAYS for hour in (7, 15)))
+ROUNDS: Final = Hours(((TUESDAY, 7), (THURSDAY, 14)))
+"""Looks and waves: a morning, before the mails of the day leave, and an afternoon."""
+ANSWERS: Final = Hours(((TUESDAY, 6), (THURSDAY, 13)))
+"""What people do: an hour before, so that their clicks have settled when the round begins."""
+SENDING: Final = Hours(((TUESDAY, 7), (TUESDAY, 10), (THURSDAY, 14)))
+"""A morning in Singapore, a forenoon in Berlin and London, one in New York; reminders leave then, too."""
+SENDING_TODAY: Final = Hours(tuple(sorted((*SENDING.week, *((day, 10) for day in NO_TUESDAY)))))
+"""For mails that are worth nothing on another day."""
+DECIDING: Final = Hours(((TUESDAY, 11), (FRIDAY, 9)))
+"""When salespeople decide: within the half day that they owe."""

@@ -142,3 +142,12 @@ def offers(connection: Connection, notice_ids: Collection[int]) -> dict[int, Off
         )
         for row in connection.execute(question)
     }
+
+
+def next_urgent_mail(connection: Connection) -> datetime | None:
+    """When the next mail falls due that is left out where it cannot leave that day."""
+    message = _of("message")
+    question = select(func.min(message.c.send_at)).where(
+        message.c.status == "planned", message.c.late == "skip"
+    )
+    return connection.execute(question).scalar()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from leadnurture.demo import rows
-from leadnurture.demo.hours import ROUNDS
+from leadnurture.demo.hours import DECIDING
 from leadnurture.demo.rows import Offer
 from leadnurture.demo.visits import Visitor, links_in
 from leadnurture.store import Database
@@ -91,7 +91,7 @@ class Salespeople:
             waits_for, says = self._plans[offer.handoff_id]
             if offer.kind in {waits_for, "escalation"}:
                 path = links_in(by_id[notice_id])["h"]
-                self._plan_answer(ROUNDS.first_from(now + READS), offer, says, path)
+                self._plan_answer(DECIDING.first_from(now + READS), offer, says, path)
 
     def _plan(self, offer: Offer) -> tuple[str, str]:
         """Which notice is answered, and how."""
@@ -124,6 +124,6 @@ class Salespeople:
             becomes, days = DEALS[self._turns["accepted"] % len(DEALS)]
             self._turns["accepted"] += 1
             if becomes:
-                self._plan_answer(ROUNDS.first_from(now + timedelta(days=days)), offer, becomes)
+                self._plan_answer(DECIDING.first_from(now + timedelta(days=days)), offer, becomes)
         else:
             self._visitor.press(answer.path, decision="returned", reason=answer.says)

@@ -16,7 +16,7 @@ from leadnurture.app import Project, upcoming
 from leadnurture.errors import LeadNurtureError
 from leadnurture.store.tables import metadata
 
-GLANCE: Final = 0.05
+GLANCE: Final = 0.1
 STUCK_SECONDS: Final = 120.0
 ERROR: Final = re.compile(
     r"^\S+ \S+ (?:ERROR|CRITICAL) +(.*)$|\"level\": \"(?:ERROR|CRITICAL)\".*?\"message\": \"(.*?)\""
@@ -60,11 +60,11 @@ class Tree:
 
     def is_quiet(self, now: datetime) -> bool:
         """Whether nothing is due and nothing is under way."""
-        due = upcoming(self._project, now).earliest
-        if due is not None and due <= now:
-            return False
         with self._project.database.read() as connection:
-            return not _under_way(connection)
+            if _under_way(connection):
+                return False
+        due = upcoming(self._project, now).earliest
+        return due is None or due > now
 
     @property
     def logs(self) -> Path:

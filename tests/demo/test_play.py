@@ -1,0 +1,85 @@
+"""A few weeks of the demo, played once for all tests of this file."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from leadnurture.demo.director import BEGINS
+from leadnurture.demo.summary import Summary, summarize, told
+from leadnurture.store.tables import metadata
+from tests.demo.conftest import Play
+
+pytestmark = pytest.mark.slow
+WEEKS = timedelta(weeks=3, days=3)
+
+
+@pytest.fixture(scope="module")
+def summary(play: Play) -> Summary:
+    """What three weeks came to."""
+    play.until(BEGINS + WEEKS)
+    return summarize(play.project, BEGINS, play.director.now, 0)
+
+
+def test_nothing_happens_that_must_not(summary: Summary) -> None:
+    assert summary.problems == ()
+
+
+def test_rows_and_files_agree(summary: Summary) -> None:
+    assert summary.mails == summary.files > 1_500
+    assert summary.duplicates == 0
+
+
+def test_nobody_is_written_to_after_leaving(summary: Summary) -> None:
+    assert summary.left > 5
+    assert summary.mails_after_leaving == 0
+
+
+def test_sales_answer_in_every_way(summary: Summary) -> None:
+    outcomes = {outcome for track, outcome in summary.handoffs if track == "prospects"}
+    reasons = {"no budget", "wrong person", "not reached", "not a fit"}
+    assert outcomes >= {"accepted", *(f"returned ({reason})" for reason in reasons)}
+    assert summary.recycled > 5
+
+
+def test_most_branches_are_taken_within_three_weeks(summary: Summary) -> None:
+    assert len(summary.untaken) < summary.branches / 3, summary.untaken
+
+
+def test_every_program_has_leads_and_every_role_finds_somebody(summary: Summary, play: Play) -> None:
+    assert all(program.steps[0].arrived for program in summary.programs)
+    assert not play.audience.unplayed["scaling-series"]
+
+
+def test_people_react_in_every_way(summary: Summary) -> None:
+    kinds = {
+        "clicked", "registered", "declined", "attended", "missed", "downloaded", "replied", "visited",
+        "submitted", "feedback", "unsubscribed",
+    }  # fmt: skip
+    assert set(summary.reactions) >= kinds
+
+
+def test_called_off_sessions_free_their_seats(summary: Summary) -> None:
+    scaling = next(program for program in summary.programs if program.name == "scaling-series")
+    seat = next(step for step in scaling.steps if step.name == "seat")
+    assert any(branch.name == "otherwise → again" and branch.taken for branch in seat.branches)
+
+
+def test_the_summary_is_told_in_plain_words(summary: Summary) -> None:
+    lines = told(summary)
+    assert "1,000 leads in" in lines
+    assert "they agree" in lines
+    assert f"Branches {summary.branches - len(summary.untaken)} of {summary.branches} taken" in lines
+
+
+def test_waves_gather(summary: Summary) -> None:
+    assert summary.waves < 40 * WEEKS.days / 7
+
+
+def test_salespeople_are_reminded_before_they_are_told_on(summary: Summary, play: Play) -> None:
+    assert summary.handoffs
+    notice = metadata.tables["notice"]
+    question = select(notice.c.kind, func.count().label("notices")).group_by(notice.c.kind)
+    with play.project.database.read() as connection:
+        counts = {row.kind: row.notices for row in connection.execute(question)}
+    assert counts["handoff"] > counts["reminder"] >= counts["escalation"] > 0
