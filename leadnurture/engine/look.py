@@ -209,7 +209,7 @@ def _offer(connection: Connection, agreement: Agreement, now: datetime) -> int:
         connection,
         """
         INSERT INTO work_handoff (lead_id, reason)
-        SELECT w.lead_id, :reason FROM work_lead w JOIN lead l ON l.id = w.lead_id WHERE l.stage = 'qualified'""",
+        SELECT w.lead_id, :reason FROM work_lead w CROSS JOIN lead l WHERE l.id = w.lead_id AND l.stage = 'qualified'""",
         reason=f"crossed the threshold: {agreement.stage('qualified').when}",
     )
     return open_handoffs(connection, agreement, now) if over else 0
