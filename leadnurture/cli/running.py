@@ -152,9 +152,14 @@ def demo(
     raise typer.Exit(import_module("leadnurture.demo").run(find_project(project), seconds))
 
 
-def bench(form: OutputFormat = Format.text) -> None:
+def bench(
+    form: OutputFormat = Format.text,
+    leads: Annotated[
+        list[int] | None, typer.Option(help="How many leads; may be repeated. 1000, 10000 and 100000.")
+    ] = None,
+) -> None:
     """Print the benchmark table: the engine beside the same work in hand-written bulk SQL."""
-    raise typer.Exit(import_module("leadnurture.bench").run(form.value))
+    raise typer.Exit(import_module("leadnurture.bench").run(form.value, leads))
 
 
 def _open_for_flows(folder: Path) -> Project:
