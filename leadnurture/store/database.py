@@ -7,6 +7,7 @@ committed before it.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -19,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from leadnurture.errors import DatabaseUnavailableError, SettingError, StorageFullError
@@ -30,6 +31,8 @@ Result = TypeVar("Result")
 ATTEMPTS: Final = 8
 # Serialisation failure and deadlock: the transaction did nothing and may simply be run again.
 RETRIED: Final = frozenset({"40001", "40P01"})
+# What SQLite and PostgreSQL say when there is nothing to work with: no server, no file, no rights, no database.
+UNAVAILABLE: Final = ("connection", "unable to open database", "readonly database", "file is not a database")
 BUSY_MILLISECONDS: Final = 30_000
 # How many rows an INSERT … SELECT touched is asked everywhere; SQLAlchemy forgets it unless told.
 POOL: Final[dict[str, Any]] = {
@@ -104,14 +107,17 @@ class _Turn:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        with _reachable(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._paths = (folder / "turnstile.lock", folder / "writer.lock")
         self._held: list[int] = []
 
     def __enter__(self) -> None:
-        turnstile, writer = (
-            os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for path in self._paths
-        )
+        with _reachable(self._folder):
+            turnstile, writer = (
+                os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for path in self._paths
+            )
         try:
             fcntl.flock(turnstile, fcntl.LOCK_EX)
             fcntl.flock(writer, fcntl.LOCK_EX)
@@ -150,7 +156,8 @@ def _open_sqlite(url: URL) -> Database:
             "LEADNURTURE_DATABASE_URL names no file; use sqlite:///path, since several processes share the database."
         )
     path = Path(url.database)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with _reachable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, **POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     return Database(engine, path.with_name(path.name + ".locks"))
@@ -178,15 +185,29 @@ def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:  # noqa: A
 
 
 @contextlib.contextmanager
+def _reachable(folder: Path) -> Iterator[None]:
+    """Turns what the file system refuses into one of our errors."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFullError from error
+        raise DatabaseUnavailableError(
+            f"{folder} cannot be written ({error.strerror}); give it to this user, or name another file in "
+            "LEADNURTURE_DATABASE_URL."
+        ) from error
+
+
+@contextlib.contextmanager
 def _translated() -> Iterator[None]:
     """Turns what a person can mend into one of our errors."""
     try:
         yield
-    except OperationalError as error:
+    except DatabaseError as error:
         said = str(error.orig)
         if "disk is full" in said or "No space left" in said:
             raise StorageFullError from error
-        if "unable to open database" in said or "connection" in said.lower():
+        if any(words in said for words in UNAVAILABLE):
             raise DatabaseUnavailableError(
                 f"The database does not answer ({said.splitlines()[0]}); start it or correct LEADNURTURE_DATABASE_URL."
             ) from error

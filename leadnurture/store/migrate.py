@@ -10,10 +10,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 from leadnurture.store.database import Database
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+TURN: Final = 7_236_428_105
+"""The number of the lock for which those wait who migrate at the same time; any number that nobody else uses."""
 
 
 def _configuration() -> Config:
@@ -23,11 +26,13 @@ def _configuration() -> Config:
 
 
 def migrate(database: Database) -> None:
-    """Runs the migrations that are missing. Safe to repeat."""
+    """Runs the migrations that are missing. Safe to repeat, safe beside others who do the same."""
     if is_migrated(database):
         return
     configuration = _configuration()
     with database.write() as connection:
+        if not database.is_sqlite:  # there the writer lock has done it
+            connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": TURN})
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
 

@@ -1,15 +1,575 @@
-"""Create the first tables."""
+"""Create the first tables.
 
+Written out, not taken from the tables of today: a migration says what was true on its day.
+"""
+
+from typing import Final, TypedDict
+
+import sqlalchemy as sa
 from alembic import op
-
-from leadnurture.store.tables import metadata
 
 revision = "2026_11_22_create"
 down_revision = None
 branch_labels = None
 depends_on = None
 
+ID: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+INSTANT: Final = sa.BigInteger()
+"""Microseconds since 1970, UTC."""
+
+
+class _Where(TypedDict):
+    sqlite_where: sa.TextClause
+    postgresql_where: sa.TextClause
+
+
+def only(rows: str) -> _Where:
+    """The condition of a partial index, on both databases."""
+    return {"sqlite_where": sa.text(rows), "postgresql_where": sa.text(rows)}
+
 
 def upgrade() -> None:
-    """Create the first tables."""
-    metadata.create_all(op.get_bind())
+    """Create the tables, those first that others refer to."""
+    _create_people()
+    _create_definitions()
+    _create_journeys()
+    _create_reactions()
+    _create_sales()
+    _create_operations()
+
+
+def _create_people() -> None:
+    """Accounts and leads, and what is known of them."""
+    op.create_table(
+        "account",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("name_key", sa.String(), nullable=False),
+        sa.Column("domain", sa.String()),
+        sa.Column("owner", sa.String()),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_account"),
+        sa.UniqueConstraint("domain", name="uq_account_domain"),
+        sa.UniqueConstraint("name_key", name="uq_account_name_key"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "account_fact",
+        sa.Column("account_id", ID, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("text", sa.String()),
+        sa.Column("number", sa.Float()),
+        sa.PrimaryKeyConstraint("account_id", "name", name="pk_account_fact"),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_account_fact_account_id"),
+    )
+    op.create_table(
+        "product",
+        sa.Column("account_id", ID, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "name", name="pk_product"),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_product_account_id"),
+    )
+    op.create_table(
+        "lead",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("email_key", sa.String(), nullable=False),
+        sa.Column("first_name", sa.String(), nullable=False),
+        sa.Column("last_name", sa.String(), nullable=False),
+        sa.Column("account_id", ID),
+        sa.Column("track", sa.String(), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("stage_since", INSTANT, nullable=False),
+        sa.Column("country", sa.String(), nullable=False),
+        sa.Column("language", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("zone_given", sa.String(), nullable=False),
+        sa.Column("luck", sa.Integer(), nullable=False),
+        sa.Column("fit", sa.Integer(), nullable=False),
+        sa.Column("engagement", sa.Integer(), nullable=False),
+        sa.Column("score", sa.Integer(), nullable=False),
+        sa.Column("hold_until", INSTANT),
+        sa.Column("look_at", INSTANT),
+        sa.Column("crm_id", sa.String()),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_lead"),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_lead_account_id"),
+        sa.UniqueConstraint("crm_id", name="uq_lead_crm_id"),
+        sa.UniqueConstraint("email_key", name="uq_lead_email_key"),
+        sqlite_autoincrement=True,
+        postgresql_with={"fillfactor": 85},
+    )
+    op.create_index("ix_lead_account_id", "lead", ["account_id"])
+    op.create_index("ix_lead_look", "lead", ["track", "look_at"], **only("look_at IS NOT NULL"))
+    op.create_table(
+        "lead_fact",
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("text", sa.String()),
+        sa.Column("number", sa.Float()),
+        sa.PrimaryKeyConstraint("lead_id", "name", name="pk_lead_fact"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_lead_fact_lead_id"),
+    )
+    op.create_table(
+        "lead_tag",
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("tag", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("lead_id", "tag", name="pk_lead_tag"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_lead_tag_lead_id"),
+    )
+    op.create_table(
+        "consent",
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("given_at", INSTANT, nullable=False),
+        sa.Column("withdrawn_at", INSTANT),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("wording", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("lead_id", "purpose", name="pk_consent"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_consent_lead_id"),
+    )
+    op.create_table(
+        "suppression",
+        sa.Column("email_key", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("email_key", name="pk_suppression"),
+    )
+
+
+def _create_definitions() -> None:
+    """What `apply` stores, and the calendar."""
+    op.create_table(
+        "project_version",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("applied_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_project_version"),
+    )
+    op.create_table(
+        "program",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("track", sa.String(), nullable=False),
+        sa.Column("title", sa.String(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("is_live", sa.Boolean(), nullable=False),
+        sa.Column("wave", sa.Integer(), nullable=False),
+        sa.Column("lease_owner", sa.String()),
+        sa.Column("lease_until", INSTANT),
+        sa.PrimaryKeyConstraint("name", name="pk_program"),
+    )
+    op.create_table(
+        "program_version",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("program", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("is_current", sa.Boolean(), nullable=False),
+        sa.Column("applied_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_program_version"),
+        sa.ForeignKeyConstraint(["program"], ["program.name"], name="fk_program_version_program"),
+        sa.UniqueConstraint("program", "number", name="uq_program_version_program_number"),
+    )
+    op.create_table(
+        "program_step",
+        sa.Column("version_id", ID, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("program", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("version_id", "name", name="pk_program_step"),
+        sa.ForeignKeyConstraint(["version_id"], ["program_version.id"], name="fk_program_step_version_id"),
+    )
+    op.create_index("ix_program_step_program", "program_step", ["program"])
+    op.create_table(
+        "content",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("title", sa.String(), nullable=False),
+        sa.Column("link", sa.String()),
+        sa.Column("seats", sa.Integer()),
+        sa.Column("published_day", sa.Integer(), nullable=False),
+        sa.Column("until_at", INSTANT),
+        sa.Column("is_live", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_content"),
+    )
+    op.create_table(
+        "content_topic",
+        sa.Column("content", sa.String(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("content", "topic", name="pk_content_topic"),
+        sa.ForeignKeyConstraint(["content"], ["content.name"], name="fk_content_topic_content"),
+    )
+    op.create_table(
+        "content_track",
+        sa.Column("content", sa.String(), nullable=False),
+        sa.Column("track", sa.String(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("content", "track", name="pk_content_track"),
+        sa.ForeignKeyConstraint(["content"], ["content.name"], name="fk_content_track_content"),
+    )
+    op.create_table(
+        "content_session",
+        sa.Column("content", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("starts_at", INSTANT),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("closed_at", INSTANT),
+        sa.PrimaryKeyConstraint("content", "name", name="pk_content_session"),
+        sa.ForeignKeyConstraint(["content"], ["content.name"], name="fk_content_session_content"),
+    )
+    op.create_table(
+        "source",
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("html", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name="pk_source"),
+    )
+    op.create_table(
+        "calendar_day",
+        sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("begins_at", INSTANT, nullable=False),
+        sa.Column("ends_at", INSTANT, nullable=False),
+        sa.Column("opens_at", INSTANT),
+        sa.Column("closes_at", INSTANT),
+        sa.Column("weekday", sa.Integer(), nullable=False),
+        sa.Column("business_number", sa.Integer(), nullable=False),
+        sa.Column("shift_from", sa.Integer(), nullable=False),
+        sa.Column("shift", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("zone", "day", name="pk_calendar_day"),
+    )
+    op.create_index("ix_calendar_day_begins", "calendar_day", ["zone", "begins_at"])
+    op.create_index("ix_calendar_day_business", "calendar_day", ["zone", "business_number", "day"])
+    op.create_index(
+        "ix_calendar_day_closes", "calendar_day", ["zone", "closes_at"], **only("closes_at IS NOT NULL")
+    )
+
+
+def _create_journeys() -> None:
+    """Where leads stand, how they came there, and what they were sent."""
+    op.create_table(
+        "enrollment",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("program", sa.String(), nullable=False),
+        sa.Column("version_id", ID, nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("arrived_at", INSTANT, nullable=False),
+        sa.Column("seen_reaction_id", sa.BigInteger(), nullable=False),
+        sa.Column("acted", sa.Boolean(), nullable=False),
+        sa.Column("trouble", sa.String()),
+        sa.Column("why", sa.String()),
+        sa.Column("message_id", sa.BigInteger()),
+        sa.Column("content", sa.String()),
+        sa.Column("session_content", sa.String()),
+        sa.Column("session", sa.String()),
+        sa.Column("deadline_at", INSTANT),
+        sa.Column("due_at", INSTANT),
+        sa.Column("wave", sa.Integer(), nullable=False),
+        sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("ended_at", INSTANT),
+        sa.Column("goal_at", INSTANT),
+        sa.Column("paused_at", INSTANT),
+        sa.Column("pause", sa.String()),
+        sa.PrimaryKeyConstraint("id", name="pk_enrollment"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_enrollment_lead_id"),
+        sa.ForeignKeyConstraint(["program"], ["program.name"], name="fk_enrollment_program"),
+        sa.ForeignKeyConstraint(["version_id"], ["program_version.id"], name="fk_enrollment_version_id"),
+        postgresql_with={"fillfactor": 85},
+    )
+    op.create_index(
+        "ix_enrollment_due", "enrollment", ["program", "step", "due_at"], **only("status = 'active'")
+    )
+    op.create_index("ix_enrollment_lead", "enrollment", ["lead_id", "program"])
+    op.create_index(
+        "uq_enrollment_live",
+        "enrollment",
+        ["lead_id", "program"],
+        unique=True,
+        **only("status IN ('active','paused')"),
+    )
+    op.create_table(
+        "transition",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("enrollment_id", ID, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("from_step", sa.String()),
+        sa.Column("to_step", sa.String()),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("saw", sa.String()),
+        sa.Column("reaction_id", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("id", name="pk_transition"),
+        sa.ForeignKeyConstraint(["enrollment_id"], ["enrollment.id"], name="fk_transition_enrollment_id"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_transition_lead_id"),
+    )
+    op.create_index("ix_transition_enrollment", "transition", ["enrollment_id", "to_step"])
+    op.create_index("ix_transition_lead", "transition", ["lead_id"])
+    op.create_table(
+        "move_count",
+        sa.Column("program", sa.String(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("from_step", sa.String(), nullable=False),
+        sa.Column("to_step", sa.String(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("moves", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("program", "day", "from_step", "to_step", "rule", name="pk_move_count"),
+        sa.ForeignKeyConstraint(["program"], ["program.name"], name="fk_move_count_program"),
+    )
+    op.create_table(
+        "message",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("enrollment_id", ID, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("program", sa.String(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("track", sa.String(), nullable=False),
+        sa.Column("content", sa.String(), nullable=False),
+        sa.Column("session_content", sa.String()),
+        sa.Column("session", sa.String()),
+        sa.Column("variant", sa.String()),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("needs_consent", sa.Boolean(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("planned_at", INSTANT, nullable=False),
+        sa.Column("send_at", INSTANT, nullable=False),
+        sa.Column("late_at", INSTANT),
+        sa.Column("late", sa.String(), nullable=False),
+        sa.Column("wait_until", INSTANT),
+        sa.Column("lease_owner", sa.String()),
+        sa.Column("lease_until", INSTANT),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("attempt_at", INSTANT),
+        sa.Column("sent_at", INSTANT),
+        sa.Column("settled_at", INSTANT),
+        sa.Column("provider_id", sa.String()),
+        sa.Column("template", sa.String()),
+        sa.Column("facts", sa.Text()),
+        sa.Column("trouble", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name="pk_message"),
+        sa.ForeignKeyConstraint(["enrollment_id"], ["enrollment.id"], name="fk_message_enrollment_id"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_message_lead_id"),
+        sa.UniqueConstraint("enrollment_id", "step", "visit", name="uq_message_enrollment_id_step_visit"),
+        sqlite_autoincrement=True,
+        postgresql_with={"fillfactor": 85},
+    )
+    op.create_index("ix_message_lead", "message", ["lead_id", "content"])
+    op.create_index("ix_message_planned", "message", ["send_at"], **only("status = 'planned'"))
+    op.create_index("ix_message_sending", "message", ["lease_until"], **only("status = 'sending'"))
+
+
+def _create_reactions() -> None:
+    """What leads do, and what follows from it."""
+    op.create_table(
+        "reaction",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("content", sa.String()),
+        sa.Column("session", sa.String()),
+        sa.Column("message_id", sa.BigInteger()),
+        sa.Column("argument", sa.String()),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("recorded_at", INSTANT, nullable=False),
+        sa.Column("counts_at", INSTANT, nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("natural_key", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_reaction"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_reaction_lead_id"),
+        sa.UniqueConstraint("key", name="uq_reaction_key"),
+        sa.UniqueConstraint("natural_key", name="uq_reaction_natural_key"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_reaction_lead", "reaction", ["lead_id", "kind", "id"])
+    op.create_index("ix_reaction_message", "reaction", ["message_id"])
+    op.create_table(
+        "interest",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("reaction_id", ID),
+        sa.Column("begins_at", INSTANT, nullable=False),
+        sa.Column("ends_at", INSTANT),
+        sa.PrimaryKeyConstraint("id", name="pk_interest"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_interest_lead_id"),
+        sa.ForeignKeyConstraint(["reaction_id"], ["reaction.id"], name="fk_interest_reaction_id"),
+        sa.UniqueConstraint("lead_id", "topic", "subject", name="uq_interest_lead_id_topic_subject"),
+    )
+    op.create_table(
+        "standing",
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("content", sa.String(), nullable=False),
+        sa.Column("session", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("reaction_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("lead_id", "content", "session", name="pk_standing"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_standing_lead_id"),
+    )
+    op.create_index("ix_standing_session", "standing", ["content", "session", "kind"])
+    op.create_table(
+        "point",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("track", sa.String(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("points", sa.Integer(), nullable=False),
+        sa.Column("reaction_id", sa.BigInteger()),
+        sa.Column("agreement", sa.String(), nullable=False),
+        sa.Column("begins_at", INSTANT, nullable=False),
+        sa.Column("ends_at", INSTANT),
+        sa.PrimaryKeyConstraint("id", name="pk_point"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_point_lead_id"),
+        sa.UniqueConstraint(
+            "lead_id", "track", "rule", "subject", name="uq_point_lead_id_track_rule_subject"
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "stage_change",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("track", sa.String(), nullable=False),
+        sa.Column("from_stage", sa.String(), nullable=False),
+        sa.Column("to_stage", sa.String(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("saw", sa.String()),
+        sa.Column("agreement", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_stage_change"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_stage_change_lead_id"),
+    )
+    op.create_index("ix_stage_change_lead_id", "stage_change", ["lead_id"])
+    op.create_table(
+        "almost_qualified",
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("missing", sa.String(), nullable=False),
+        sa.Column("since_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("lead_id", name="pk_almost_qualified"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_almost_qualified_lead_id"),
+    )
+
+
+def _create_sales() -> None:
+    """What is offered to sales, and what comes of it."""
+    op.create_table(
+        "handoff",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("track", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("opened_at", INSTANT, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("wanted", sa.String()),
+        sa.Column("agreement", sa.String(), nullable=False),
+        sa.Column("fit", sa.Integer(), nullable=False),
+        sa.Column("engagement", sa.Integer(), nullable=False),
+        sa.Column("score", sa.Integer(), nullable=False),
+        sa.Column("stage_before", sa.String(), nullable=False),
+        sa.Column("assigned_to", sa.String()),
+        sa.Column("due_at", INSTANT),
+        sa.Column("remind_at", INSTANT),
+        sa.Column("decided_at", INSTANT),
+        sa.Column("decided_by", sa.String()),
+        sa.Column("return_reason", sa.String()),
+        sa.Column("note", sa.Text()),
+        sa.Column("is_told", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_handoff"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_handoff_lead_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_handoff_lead", "handoff", ["lead_id"])
+    op.create_index("ix_handoff_untold", "handoff", ["lead_id"], **only("NOT is_told"))
+    op.create_index("uq_handoff_open", "handoff", ["lead_id"], unique=True, **only("status = 'open'"))
+    op.create_table(
+        "notice",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("handoff_id", ID, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("person", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("planned_at", INSTANT, nullable=False),
+        sa.Column("sent_at", INSTANT),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("retry_at", INSTANT),
+        sa.Column("trouble", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name="pk_notice"),
+        sa.CheckConstraint("kind IN ('handoff','reminder','escalation')", name=op.f("ck_notice_kind")),
+        sa.ForeignKeyConstraint(["handoff_id"], ["handoff.id"], name="fk_notice_handoff_id"),
+        sa.UniqueConstraint("handoff_id", "kind", name="uq_notice_handoff_id_kind"),
+    )
+    op.create_index("ix_notice_planned", "notice", ["planned_at"], **only("status = 'planned'"))
+    op.create_table(
+        "deal",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("account_id", ID),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("value", sa.Float()),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_deal"),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_deal_account_id"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_deal_lead_id"),
+        sa.UniqueConstraint("key", name="uq_deal_key"),
+    )
+    op.create_index("ix_deal_lead_id", "deal", ["lead_id"])
+
+
+def _create_operations() -> None:
+    """What comes in, what runs, and who did what."""
+    op.create_table(
+        "provider_event",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("message_id", sa.BigInteger()),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("received_at", INSTANT, nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_provider_event"),
+        sa.UniqueConstraint("provider", "key", name="uq_provider_event_provider_key"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "wave",
+        sa.Column("program", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("due", sa.Integer(), nullable=False),
+        sa.Column("moved", sa.Integer(), nullable=False),
+        sa.Column("planned", sa.Integer(), nullable=False),
+        sa.Column("seconds", sa.Float()),
+        sa.PrimaryKeyConstraint("program", "number", name="pk_wave"),
+        sa.ForeignKeyConstraint(["program"], ["program.name"], name="fk_wave_program"),
+    )
+    op.create_table(
+        "clock",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("now_at", INSTANT, nullable=False),
+        sa.Column("is_held", sa.Boolean()),
+        sa.PrimaryKeyConstraint("id", name="pk_clock"),
+    )
+    op.create_table(
+        "audit",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("act", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("detail", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+    )
