@@ -31,9 +31,10 @@ SETTLED: Final = timedelta(hours=2)
 """How long after its beginning the list of a session is closed."""
 READS: Final = timedelta(hours=3)
 """Nobody answers sooner."""
-SENT_ON: Final = timedelta(days=7)
+LATE: Final = timedelta(days=7)
 """Who comes into a program later than so long after the beginning of the demo, comes late."""
-LIVELY_WEEKS = 5
+LIVELY: Final = timedelta(weeks=5)
+"""After so long only understudies answer; everybody else has made up his mind."""
 READ: Final = frozenset({"article", "report", "blog"})
 
 
@@ -77,7 +78,7 @@ class Audience:
         self._acts: list[Act] = []
         self._read: set[str] = set()
         self._newest = 0
-        self._free = {program: list(roles) for program, roles in UNDERSTUDIES.items()}
+        self._free = {program: [*roles, *roles] for program, roles in UNDERSTUDIES.items()}
         self._played: dict[int, Role] = {}
         self._understudies: dict[int, Newcomer] = {}
         self._heard: set[tuple[int, str]] = set()
@@ -119,7 +120,7 @@ class Audience:
         if newcomer.track == "prospects" and not 0 <= newcomer.fit < FITS:
             return
         free = self._free.get(newcomer.program, [])
-        is_late = now - self._began > SENT_ON
+        is_late = now - self._began > LATE
         role = next((role for role in free if _fits(role, newcomer, is_late=is_late)), None)
         if role is None:
             return
@@ -159,7 +160,7 @@ class Audience:
             line = _line(role, letter.step, letter.visit)
             self._say(line[1] if line else "", letter.email, now, letter)
             return
-        if now > self._began + timedelta(weeks=LIVELY_WEEKS):
+        if now > self._began + LIVELY:
             return
         mail = f"{letter.program}/{letter.step}/{letter.content}"
         for part in likes_to(letter.email, mail, letter.kind):

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from flows.supervisor import Supervisor
 from leadnurture.app import Project
 from leadnurture.demo.audience import Audience
-from leadnurture.demo.director import BEGINS, Director, Happening
+from leadnurture.demo.director import BEGINS, Director, Happening, set_clock
 from leadnurture.demo.roles import CALLED_OFF
 from leadnurture.demo.screen import Screen, open_screen
 from leadnurture.demo.stage import call_sessions_off, leave_settings, reserved, set_up
@@ -58,6 +58,7 @@ def _play(project: Project, screen: Screen, seconds: float | None) -> tuple[Summ
         supervisor.wait_ready(screen.progress)
         for address in supervisor.addresses():
             screen.say(address)
+        set_clock(project, BEGINS)
         game = _Game(project, screen, supervisor, seconds)
         game.play()
         shown = game.tree.waves_shown()

@@ -184,8 +184,8 @@ UNDERSTUDIES: Final[Mapping[str, tuple[Role, ...]]] = {
     "expansion-monitoring": EXPANSION,
     "quiet-client": QUIET,
 }
-"""Each is played once, by the first who fits: a prospect whom the threshold does not reach, so that nothing
-but his lines moves him.
+"""Each is played twice, since something may come between: by the first who fit, prospects whom the threshold does
+not reach, so that nothing but their lines moves them.
 """
 
 CALLED_OFF: Final = (

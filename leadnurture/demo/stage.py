@@ -63,13 +63,13 @@ def leave_settings() -> None:
 
 
 def set_up(folder: Path, say: Callable[[str], None] = lambda _: None) -> tuple[Project, ImportReport]:
-    """The sample company with its leads on the first morning: copied, checked, applied, imported."""
+    """The sample company with its leads on the first morning, the clock held: copied, applied, imported."""
     for name in (*SAMPLE, LEADS.parts[0]):
         if not (CHECKOUT / name).is_dir():
             raise NotFoundError(f"{CHECKOUT / name} is missing; run the demo from a complete checkout.")
         shutil.copytree(CHECKOUT / name, folder / name)
     project = open_project(folder)
-    set_clock(project, BEGINS)
+    set_clock(project, BEGINS, is_held=True)
     say("checking and applying the sample company")
     apply_project(project, BEGINS)
     say("importing the sample leads")

@@ -21,6 +21,10 @@ STUCK_SECONDS: Final = 120.0
 ERROR: Final = re.compile(
     r"^\S+ \S+ (?:ERROR|CRITICAL) +(.*)$|\"level\": \"(?:ERROR|CRITICAL)\".*?\"message\": \"(.*?)\""
 )
+PATIENCE: Final = 4.0
+"""Seconds for which nobody waits for a run that Prefect does not show."""
+LAG: Final = 1
+"""So many waves may still be on their way to Prefect."""
 ANSWERS_WITHIN: Final = 5.0
 
 
@@ -37,6 +41,7 @@ class Tree:
         self._supervisor = supervisor
         self._tick = tick
         self._polled = 0.0
+        self._prefect = httpx.Client(base_url=supervisor.prefect_url, timeout=ANSWERS_WITHIN)
 
     def rest(self, now: datetime) -> bool:
         """Returns when nothing is due at that instant any more; False when the demo is to end before."""
@@ -50,7 +55,26 @@ class Tree:
                     f"Work that was due at {now:%d %b %Y, %H:%M} is not done "
                     f"after {STUCK_SECONDS:.0f} seconds; see {self.logs}."
                 )
-        return self._tick() and not self._supervisor.is_stopping(0)
+        return self._keep_step() and self._tick() and not self._supervisor.is_stopping(0)
+
+    def _keep_step(self) -> bool:
+        """Waits until Prefect shows what was done, as no worker ever does; but not for one that hangs."""
+        waves, shown, since = self._waves(), -1, time.monotonic()
+        while time.monotonic() - since < PATIENCE:
+            now_shown = self.waves_shown()
+            if now_shown is None or now_shown >= waves - LAG:
+                return True
+            if now_shown > shown:
+                shown, since = now_shown, time.monotonic()
+            if not self._tick() or self._supervisor.is_stopping(GLANCE):
+                return False
+            self._watch()
+        return True
+
+    def _waves(self) -> int:
+        wave = metadata.tables["wave"]
+        with self._project.database.read() as connection:
+            return connection.execute(select(func.count()).select_from(wave)).scalar_one()
 
     def drain(self, now: datetime, seconds: float) -> None:
         """Lets what is due be finished, if that is quick."""
@@ -85,9 +109,7 @@ class Tree:
         programs = [program.name for program in self._project.definitions().programs]
         question = {"flows": {"name": {"any_": programs}}}
         try:
-            answer = httpx.post(
-                f"{self._supervisor.prefect_url}/api/flow_runs/count", json=question, timeout=ANSWERS_WITHIN
-            )
+            answer = self._prefect.post("/api/flow_runs/count", json=question)
             return int(answer.raise_for_status().json())
         except (httpx.HTTPError, ValueError):
             return None
