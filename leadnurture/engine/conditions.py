@@ -90,6 +90,8 @@ class Scope:
     session: Expression | None = None
     step_content: dict[str, str | None] | None = None
     """The fixed content of each step, for reactions that name a step."""
+    trouble: Expression | None = None
+    """Why the step cannot do what it says, as far as it is known yet."""
     is_program_wide: bool = False
     """True in a program's own `on`: bare means anything that this program sent."""
 
@@ -208,7 +210,7 @@ def _term(term: Term, scope: Scope) -> Expression:
         case Figure(name):
             return scope.lead.c[name]
         case Word("why"):
-            return func.coalesce(_enrollment(scope).c.trouble, _enrollment(scope).c.why)
+            return func.coalesce(scope.trouble, _enrollment(scope).c.why)
         case Word(name):
             return func.nullif(scope.lead.c[name], "")
         case DaysUntil(fact):

@@ -293,7 +293,7 @@ class _Builder:
     def _scope(self, way: Way) -> Scope:
         return Scope(
             lead=lead, enrollment=e, message=w.c.message_id, content=w.c.content, session_content=w.c.session_content,
-            session=w.c.session, is_program_wide=way.is_program_wide,
+            session=w.c.session, trouble=w.c.trouble, is_program_wide=way.is_program_wide,
         )  # fmt: skip
 
     def _judge(self) -> Executable:

@@ -466,6 +466,29 @@ def test_a_fixed_webinar_that_was_had_says_so(database: Database, tmp_path: Path
     assert one.journey(lead)[-1] == "invite → completed: time is up (had)"
 
 
+def test_a_trouble_on_arrival_is_the_why_of_this_step(database: Database, tmp_path: Path) -> None:
+    program = """
+title: W
+owner: dana
+enter: stage == "new"
+steps:
+  report:
+    send: {next: report}
+    then:
+      - if: why == "empty"
+        set: {tag: dry}
+        go: end
+      - go: rest
+  rest:
+    after: 1 day
+"""
+    one = company(database, tmp_path, program)
+    lead = one.lead("ann")
+    one.settle()
+    assert one.journey(lead)[-1] == 'report → completed: then why == "empty" (empty)'
+    assert one.rows("SELECT tag FROM lead_tag") == [{"tag": "dry"}]
+
+
 def test_interests_without_an_agreed_life_do_not_end(database: Database, tmp_path: Path) -> None:
     one = company(database, tmp_path, WEBINAR)
     lead = one.lead("ann")

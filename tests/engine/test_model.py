@@ -343,9 +343,17 @@ class Machine(RuleBasedStateMachine):
         self.company.advance(minutes=minutes)
         self.world.advance(self.company.now)
 
-    @rule(minutes=st.sampled_from([1, 3, 180, 1440, 3 * 1440, 8 * 1440]))
+    @rule(minutes=st.sampled_from([1, 3, 180, 1440]))
     def time_passes(self, minutes: int) -> None:
         self.wait(minutes)
+
+    @rule(days=st.sampled_from([3, 6, 11, 25]))
+    def days_pass(self, days: int) -> None:
+        self.wait(days * 1440)
+
+    @rule(days=st.sampled_from([2, 7, 14, 30]))
+    def weeks_pass(self, days: int) -> None:
+        self.wait(days * 1440)
 
     @rule(lead=st.integers(1, 4), kind=st.sampled_from(MAILED), which=st.integers(0, 3))
     def reacts_to_a_mail(self, lead: int, kind: Any, which: int) -> None:  # noqa: ANN401 - a ReactionKind
@@ -438,7 +446,7 @@ class Machine(RuleBasedStateMachine):
             self.world.give_back(person, reason)
         self.wait(0)
 
-    @rule(lead=st.integers(1, 4), sure=st.integers(0, 2))
+    @rule(lead=st.integers(1, 4), sure=st.integers(0, 5))
     def buys(self, lead: int, sure: int) -> None:
         if sure == 0:
             self.company.win(lead)
