@@ -184,8 +184,8 @@ UNDERSTUDIES: Final[Mapping[str, tuple[Role, ...]]] = {
     "expansion-monitoring": EXPANSION,
     "quiet-client": QUIET,
 }
-"""Each is played twice, since something may come between: by the first who fit, prospects whom the threshold does
-not reach, so that nothing but their lines moves them.
+"""Each is played twice, since something may come between: by the first who fit, prospects whom the threshold
+does not reach, so that nothing but their lines moves them.
 """
 
 CALLED_OFF: Final = (
