@@ -21,6 +21,7 @@ from sqlalchemy import (
     literal,
     not_,
     or_,
+    select,
 )
 
 from leadnurture.domain.condition import (
@@ -277,12 +278,21 @@ def has_consent(lead: FromClause, purpose: Expression) -> Truth:
 
 def _open_handoff(scope: Scope) -> Truth:
     handoff, colleague = Handoff.__table__.alias(), Lead.__table__.alias()  # type: ignore[attr-defined] # as above
-    return some(
-        colleague.c.account_id == scope.lead.c.account_id,
-        colleague.c.id != scope.lead.c.id,
-        handoff.c.lead_id == colleague.c.id,
-        handoff.c.status == "open",
-        of=[handoff, colleague],
+    offered = (handoff.c.lead_id == colleague.c.id, handoff.c.status == "open")
+    # Asked once for all, so that nobody is asked one by one whose account is in no talks.
+    in_talks = (
+        select(colleague.c.account_id)
+        .select_from(handoff, colleague)
+        .where(*offered, colleague.c.account_id.is_not(None))
+    )
+    return and_(
+        func.coalesce(scope.lead.c.account_id.in_(in_talks.correlate(None)), false()),
+        some(
+            colleague.c.account_id == scope.lead.c.account_id,
+            colleague.c.id != scope.lead.c.id,
+            *offered,
+            of=[handoff, colleague],
+        ),
     )
 
 

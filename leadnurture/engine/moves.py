@@ -30,7 +30,7 @@ def enroll(connection: Connection, now: datetime, at_once: int) -> int:
         INSERT INTO enrollment (lead_id, program, version_id, status, step, visit, arrived_at, seen_reaction_id, acted,
                                 due_at, wave, started_at)
         SELECT lead_id, program, version_id, 'active', step, 1, :now,
-               coalesce((SELECT max(r.id) FROM reaction r WHERE r.lead_id = ranked.lead_id), 0), FALSE, :now, 0, :now
+               coalesce((SELECT max(r.id + 0) FROM reaction r WHERE r.lead_id = ranked.lead_id), 0), FALSE, :now, 0, :now
           FROM (SELECT w.lead_id, w.program, w.version_id, w.step, w.is_free,
                        row_number() OVER (PARTITION BY w.lead_id ORDER BY w.is_free DESC, w.priority DESC, w.rank)
                        + (SELECT count(*) FROM enrollment e WHERE e.lead_id = w.lead_id AND e.status IN ('active', 'paused')) AS place

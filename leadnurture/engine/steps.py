@@ -506,8 +506,9 @@ class _Builder:
     def _move(self) -> Executable:
         """Whoever goes stands at the next step, due at once; backwards he is due in the next wave."""
         target = self._targets()
+        # Plus nothing: else PostgreSQL may look for the greatest id of all and walk down until one is the lead's.
         newest = one(
-            func.coalesce(func.max(reaction.c.id), 0), reaction.c.lead_id == e.c.lead_id, of=[reaction]
+            func.coalesce(func.max(reaction.c.id + 0), 0), reaction.c.lead_id == e.c.lead_id, of=[reaction]
         )
         came = one(
             func.max(transition.c.visit),
