@@ -10,7 +10,7 @@ from leadnurture.demo.summary import Summary, summarize, told
 from leadnurture.store.tables import metadata
 from tests.demo.conftest import Play
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the fixture plays for all of them
 WEEKS = timedelta(weeks=3, days=3)
 
 
