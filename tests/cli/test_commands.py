@@ -184,7 +184,7 @@ def test_a_deal_can_be_won(run: Run, tmp_path: Path) -> None:
             ("status",),
             {"LEADNURTURE_DATABASE_URL": "sqlite:////dev/null/x.db"},
             3,
-            "The database cannot lie at",
+            "/dev/null cannot be written",
         ),
         (("import", "leads", "missing.csv"), {}, 5, "Nothing is applied yet; run `leadnurture apply`"),
     ],
