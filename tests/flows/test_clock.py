@@ -12,7 +12,7 @@ from leadnurture.app import Upcoming, machine_now
 from leadnurture.domain.vocabulary import Track
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-SECONDS = 5.0
+SECONDS = 30
 
 
 @dataclass
