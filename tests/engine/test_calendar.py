@@ -138,7 +138,8 @@ def calendar(database: Database) -> Database:
                     INSERT INTO lead (email, email_key, first_name, last_name, track, stage, stage_since,
                                       country, language, role, source, zone, zone_given, luck,
                                       fit, engagement, score, created_at)
-                    VALUES (:key, :key, '', '', 'prospects', 'new', 0, '', '', '', '', :zone, '', 1, 0, 0, 0, 0)"""),
+                    VALUES (:key, :key, '', '', 'prospects', 'new', 0, '', '', '', '', :zone, '', 1,
+                            0, 0, 0, 0)"""),
                 {"key": f"{place}@example.com", "zone": zone},
             )
         fill_calendar(connection, COMPANY, NOW)
