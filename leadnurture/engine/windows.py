@@ -84,7 +84,9 @@ class Timing:
         """
         window, zone = work_window, work_window.c.zone
         at = self.step.at
-        seen = [] if self.preview is None else [update(window).values(planned_at=self._seen(zone, self.preview))]
+        seen = (
+            [] if self.preview is None else [update(window).values(planned_at=self._seen(zone, self.preview))]
+        )
         since = NOW if self.preview is None else window.c.planned_at
         planned: Expression = (
             next_hour(zone, since, at.weekday, self.minute or 0) if isinstance(at, Hour) else since
@@ -138,7 +140,13 @@ class Timing:
             opening = next_opening(zone, NOW)
             again = {"planned_at": opening, "send_at": opening, "late_at": window_close(zone, NOW)}
             return [*statements, *self._previewed(zone), closed, missed.values(again), self._replan()]
-        return [*statements, closed, *self._previewed(zone), missed.where(w.c.trouble.is_(None)).values(trouble="late"), self._replan()]
+        return [
+            *statements,
+            closed,
+            *self._previewed(zone),
+            missed.where(w.c.trouble.is_(None)).values(trouble="late"),
+            self._replan(),
+        ]
 
     def _previewed(self, zone: Expression) -> list[Executable]:
         if self.preview is None:
