@@ -16,8 +16,8 @@ from tests import browsers, databases
 if TYPE_CHECKING:
     from leadnurture.store import Database
 
-REQUIRED = frozenset(filter(None, os.environ.get("LEADNURTURE_REQUIRE", "").split(",")))
-"""Marks of which a test must pass and none may be skipped: `LEADNURTURE_REQUIRE=postgres,browser`."""
+REQUIRED = frozenset(filter(None, os.environ.get("TESTS_REQUIRE", "").split(",")))
+"""Marks of which a test must pass and none may be skipped: `TESTS_REQUIRE=postgres,browser`."""
 
 PROVED = pytest.StashKey[set[str]]()
 
