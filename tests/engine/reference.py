@@ -663,6 +663,8 @@ class World:
             day = self._fact(lead, item.anchor.fact)
             return "no_date" if day is None else calendar.midnight(calendar.counted(day, item.duration, sign))
         mail = self._sent_by(each, item.anchor.step)
+        if mail and mail.visit != each.visits[item.anchor.step]:
+            mail = None  # the last visit sent nothing: it stands for the seat that he had
         if mail and mail.about and mail.about[0] == mail.content and mail.about[1]:
             each.about = mail.about
         elif mail:
@@ -693,6 +695,7 @@ class World:
             if content.has_sessions:
                 return self._session(lead, each, [content], at, fixed=True)
             return self._fixed(lead, each, step, content)
+        each.content = each.about = None
         if send.about not in {None, "interests"}:
             shelf = [content for content in shelf if send.about in content.topics]
         shelf = [content for content in shelf if content.kind in send.next_of]

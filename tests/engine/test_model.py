@@ -481,7 +481,7 @@ class Machine(RuleBasedStateMachine):
             for row in moves
             if row["enrollment_id"] in ours[nth : nth + 1] and row["from_step"] == each.step
         ]
-        return str(arms[each.visits[each.step] - 1]) if arms else each.step
+        return str(arms[-1] if arms else each.program.step(each.step).split[0][0])
 
     def enrollments(self, lead: int) -> list[dict[str, Any]]:
         return self.company.rows("SELECT * FROM enrollment WHERE lead_id = :lead ORDER BY id", lead=lead)
