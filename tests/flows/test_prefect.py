@@ -34,7 +34,13 @@ class Prefect:
         self._known = {run["id"] for run in self.runs()}
 
     def ask(self, path: str, **question: object) -> Any:  # noqa: ANN401 - JSON
-        return self._client.post(path, json=question).raise_for_status().json()
+        """Asks again while the server is busy, as its own client does: on SQLite it answers 503 at once."""
+        until = time.monotonic() + SECONDS
+        while True:
+            answer = self._client.post(path, json=question)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > until:
+                return answer.raise_for_status().json()
+            time.sleep(0.1)
 
     def runs(self) -> list[Row]:
         return list(self.ask("flow_runs/filter", sort="START_TIME_DESC"))
