@@ -13,7 +13,6 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    select,
 )
 
 from leadnurture.domain.agreement import Agreement
@@ -28,30 +27,17 @@ from leadnurture.engine.sql import run, sql, wake_leads
 from leadnurture.store import Database
 from leadnurture.store.instants import from_micros
 from leadnurture.store.tables import (
-    AlmostQualified,
-    Enrollment,
     Handoff,
-    Interest,
     Lead,
     Point,
-    Reaction,
-    StageChange,
-    Suppression,
 )
 from leadnurture.store.work import empty, work_end, work_enroll, work_handoff, work_lead
 
 CHUNK: Final = 5_000
 Expression = ColumnElement[Any]
 lead: Final = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-enrollment: Final = Enrollment.__table__  # type: ignore[attr-defined] # as above
 point: Final = Point.__table__  # type: ignore[attr-defined] # as above
-interest: Final = Interest.__table__  # type: ignore[attr-defined] # as above
-reaction: Final = Reaction.__table__  # type: ignore[attr-defined] # as above
-suppression: Final = Suppression.__table__  # type: ignore[attr-defined] # as above
 handoff: Final = Handoff.__table__  # type: ignore[attr-defined] # as above
-changes: Final = StageChange.__table__  # type: ignore[attr-defined] # as above
-almost: Final = AlmostQualified.__table__  # type: ignore[attr-defined] # as above
-HERE: Final = lead.c.id.in_(select(work_lead.c.lead_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,22 +34,16 @@ from leadnurture.store.tables import (
     ContentSession,
     ContentTopic,
     ContentTrack,
-    Enrollment,
     Interest,
-    Lead,
     Message,
     Reaction,
     Standing,
-    Transition,
 )
 from leadnurture.store.work import work_shelf, work_step
 
 Expression = ColumnElement[Any]
-e: Final = Enrollment.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-lead: Final = Lead.__table__  # type: ignore[attr-defined] # as above
 message: Final = Message.__table__  # type: ignore[attr-defined] # as above
 reaction: Final = Reaction.__table__  # type: ignore[attr-defined] # as above
-transition: Final = Transition.__table__  # type: ignore[attr-defined] # as above
 content: Final = Content.__table__  # type: ignore[attr-defined] # as above
 session: Final = ContentSession.__table__  # type: ignore[attr-defined] # as above
 topic: Final = ContentTopic.__table__  # type: ignore[attr-defined] # as above

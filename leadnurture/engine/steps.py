@@ -47,14 +47,10 @@ from leadnurture.store.instants import Instant
 from leadnurture.store.tables import (
     Content,
     ContentSession,
-    ContentTopic,
-    ContentTrack,
     Enrollment,
-    Interest,
     Lead,
     Message,
     Reaction,
-    Standing,
     Transition,
 )
 from leadnurture.store.work import work_move, work_step, work_window
@@ -67,10 +63,6 @@ reaction: Final = Reaction.__table__  # type: ignore[attr-defined] # as above
 transition: Final = Transition.__table__  # type: ignore[attr-defined] # as above
 content: Final = Content.__table__  # type: ignore[attr-defined] # as above
 session: Final = ContentSession.__table__  # type: ignore[attr-defined] # as above
-topic: Final = ContentTopic.__table__  # type: ignore[attr-defined] # as above
-variant: Final = ContentTrack.__table__  # type: ignore[attr-defined] # as above
-standing: Final = Standing.__table__  # type: ignore[attr-defined] # as above
-interest: Final = Interest.__table__  # type: ignore[attr-defined] # as above
 w = work_step
 
 # Named unlike any column: an UPDATE takes parameters that bear the name of a column for values.
@@ -78,7 +70,6 @@ WAVE: Final = bindparam("this_wave", type_=Integer())
 CHUNK: Final = bindparam("chunk_size", type_=Integer())
 LUCK_RANGE: Final = 2**31
 COINS: Final = 2**20
-NOT_GONE: Final = ("cancelled", "failed")
 
 
 @dataclass(frozen=True)
