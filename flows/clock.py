@@ -82,6 +82,8 @@ class Clock:
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, datetime] = {}
         self._lock = threading.Lock()
+        self._polling = threading.Lock()
+        """One poll at a time: finished work polls too, and two would both tell of one trouble."""
         self._running = 0
         self._is_over = False
         self._ended = threading.Condition()
@@ -104,6 +106,10 @@ class Clock:
         with self._lock:
             was_over, self._is_over = self._is_over, True
         if not was_over:
+            # A pass over the jobs that is under way removes what it has begun, and breaks where the
+            # scheduler is shut down meanwhile: so no new one begins, and reading the jobs waits for the last.
+            self._scheduler.pause()
+            self._scheduler.get_jobs()
             # Waiting is ours: the scheduler would hold a lock meanwhile that finished work asks for.
             self._scheduler.shutdown(wait=False)
         with self._ended:
@@ -111,6 +117,10 @@ class Clock:
 
     def poll(self) -> None:
         """Reads the rows and sets the alarms by them. A database that does not answer is asked again."""
+        with self._polling:
+            self._poll()
+
+    def _poll(self) -> None:
         try:
             now, is_stepping = self._surface.now()
             alarms = list(self._alarms(self._surface.upcoming(now)))

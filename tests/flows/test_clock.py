@@ -1,6 +1,7 @@
 """The clock against a product that is only a table of times; nothing is waited for but the work itself."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,8 @@ class Product:
     happened: threading.Condition = field(default_factory=threading.Condition)
     trouble: Exception | None = None
     before_wave: Callable[[], None] = lambda: None
+    rounds: int = 1
+    """After how many rounds of sending nothing is due any more."""
 
     def now(self) -> tuple[datetime, bool]:
         return self.stepping or machine_now(), self.stepping is not None
@@ -45,7 +48,8 @@ class Product:
         return self._did(f"look {track}", lambda: self.looks.pop(track, None))
 
     def deliver(self) -> bool:
-        self.sending = None
+        self.rounds -= 1
+        self.sending = LONG_AGO if self.rounds > 0 else None
         return self._did("deliver", lambda: None)
 
     def sell(self) -> bool:
@@ -146,6 +150,23 @@ def test_work_that_changed_something_is_followed_by_what_is_due_then(
     product.waves = {"scaling": LONG_AGO}
     start(product)
     assert product.wait_for(2) == ["wave scaling", "deliver"]
+
+
+def test_work_that_is_due_again_at_its_end_runs_again(
+    product: Product, start: Callable[[Product], Clock]
+) -> None:
+    product.rounds = 5
+    clock = start(product)
+    poll = clock.poll
+
+    def poll_and_linger() -> None:
+        poll()
+        time.sleep(0.05)  # the work that has just armed itself has not ended yet when its alarm rings
+
+    clock.poll = poll_and_linger  # type: ignore[method-assign]
+    product.sending = LONG_AGO
+    clock.poll()
+    assert product.wait_for(5) == ["deliver"] * 5
 
 
 def test_mails_are_sent_while_a_wave_runs(product: Product, start: Callable[[Product], Clock]) -> None:
