@@ -68,10 +68,16 @@ def apply_definitions(
         fill_calendar(connection, definitions.company, now, anew=is_new)
         changed, moved = _store_programs(connection, definitions, now)
         if is_new:
-            run(connection, "UPDATE lead SET look_at = :now WHERE look_at IS NULL OR look_at > :now", now=now)
+            _judge_anew(connection, now)
         return Applied(version, tuple(changed), moved, tuple(sessions))
 
     return database.run(write)
+
+
+def _judge_anew(connection: Connection, now: datetime) -> None:
+    """Rules, hours and sessions may all have changed: every lead is looked at, every step judged."""
+    run(connection, "UPDATE lead SET look_at = :now WHERE look_at IS NULL OR look_at > :now", now=now)
+    run(connection, "UPDATE enrollment SET due_at = 0 WHERE status IN ('active', 'paused') AND acted")
 
 
 def _store_templates(connection: Connection, templates: Sequence[CompiledTemplate]) -> None:

@@ -6,13 +6,14 @@ enter, and when time alone will change something again.
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     String,
+    and_,
     bindparam,
     case,
     cast,
@@ -38,7 +39,8 @@ from leadnurture.domain.condition import (
     leaves,
 )
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.program import Program
+from leadnurture.domain.program import Arm, Program
+from leadnurture.domain.timing import Anchored
 from leadnurture.domain.vocabulary import BUILT_IN_FACTS, STAGES, Track
 from leadnurture.engine.calendar import day_begins, local_day
 from leadnurture.engine.conditions import (
@@ -58,6 +60,7 @@ from leadnurture.store.tables import (
     Interest,
     Lead,
     Point,
+    ProgramVersion,
     Reaction,
     StageChange,
     Suppression,
@@ -74,6 +77,7 @@ reaction: Final = Reaction.__table__  # type: ignore[attr-defined] # as above
 suppression: Final = Suppression.__table__  # type: ignore[attr-defined] # as above
 handoff: Final = Handoff.__table__  # type: ignore[attr-defined] # as above
 changes: Final = StageChange.__table__  # type: ignore[attr-defined] # as above
+version: Final = ProgramVersion.__table__  # type: ignore[attr-defined] # as above
 almost: Final = AlmostQualified.__table__  # type: ignore[attr-defined] # as above
 HERE: Final = lead.c.id.in_(select(work_lead.c.lead_id))
 
@@ -385,17 +389,59 @@ def _enter(definitions: Definitions, agreement: Agreement, program: Program, sco
 
 
 def _close(agreement: Agreement, programs: Sequence[Program]) -> list[Any]:
-    """Wakes what the leads are enrolled in, and notes when time alone will change something again."""
-    woken = (
+    """Wakes whom a way `on` of his step leads on now, and notes when time alone will change something again."""
+    return [
+        *(_wake(program) for program in programs),
+        update(lead).where(HERE).values(look_at=_next_reason(agreement, programs)),
+    ]
+
+
+def _wake(program: Program) -> Any:  # noqa: ANN401 - an Update
+    """Everything else waits for its time. The wave judges again, in order.
+
+    Who stands in a kept version is woken in any case, as is who waits for a date that may have moved.
+    """
+    dated = [
+        step.name
+        for step in program.steps
+        if isinstance(step.at, Anchored) or isinstance(step.after, Anchored)
+    ]
+    return (
         update(enrollment)
         .where(
-            enrollment.c.lead_id.in_(select(work_lead.c.lead_id)),
+            enrollment.c.lead_id == lead.c.id,
+            HERE,
+            enrollment.c.program == program.name,
             enrollment.c.status == literal_column("'active'"),
             enrollment.c.acted,
+            or_(*_steering(program), enrollment.c.step.in_(dated), _is_kept()),
         )
         .values(due_at=literal_column("0"))
     )
-    return [woken, update(lead).where(HERE).values(look_at=_next_reason(agreement, programs))]
+
+
+def _steering(program: Program) -> list[Expression]:
+    """Per step, and for the whole program, that a way `on` leads elsewhere now."""
+    here = Scope(
+        lead=lead, enrollment=enrollment, message=enrollment.c.message_id, content=enrollment.c.content,
+        session_content=enrollment.c.session_content, session=enrollment.c.session, trouble=enrollment.c.trouble,
+    )  # fmt: skip
+    anywhere = replace(here, is_program_wide=True)
+    of_steps = [
+        and_(enrollment.c.step == step.name, _any_true(step.on, here)) for step in program.steps if step.on
+    ]
+    of_program = [
+        and_(enrollment.c.step != (arm.go.step or ""), _any_true([arm], anywhere)) for arm in program.on
+    ]
+    return [*of_steps, *of_program]
+
+
+def _any_true(arms: Sequence[Arm], scope: Scope) -> Expression:
+    return or_(*(compile_condition(arm.when, scope) for arm in arms if arm.when is not None))
+
+
+def _is_kept() -> Expression:
+    return some(version.c.id == enrollment.c.version_id, not_(version.c.is_current), of=[version])
 
 
 def _next_reason(agreement: Agreement, programs: Sequence[Program]) -> Expression:

@@ -136,7 +136,8 @@ def pause_enrollments(connection: Connection, leads: str, now: datetime, pause: 
 
 def resume_enrollments(connection: Connection, leads: str, now: datetime, pause: str, rule: str) -> int:
     """Resumes what was paused for that reason: back where they stood, every deadline later by the length of
-    the pause.
+    the pause. Due at once is
+    what had only just arrived, whose mail failed meanwhile, or what was to be judged anew.
     """
     run(
         connection,
@@ -151,7 +152,8 @@ def resume_enrollments(connection: Connection, leads: str, now: datetime, pause:
     return run(
         connection,
         f"""
-        UPDATE enrollment SET status = 'active', pause = NULL, paused_at = NULL, due_at = 0,
+        UPDATE enrollment SET status = 'active', pause = NULL, paused_at = NULL,
+               due_at = CASE WHEN NOT acted OR trouble IS NOT NULL OR due_at = 0 THEN :now ELSE deadline_at + (:now - paused_at) END,
                deadline_at = deadline_at + (:now - paused_at)
          WHERE status = 'paused' AND pause = :pause AND lead_id IN ({leads})""",
         now=now,
