@@ -33,14 +33,14 @@ from leadnurture.store import Database, open_database
 
 PROGRAM: Final = "drip-3"
 BATCH: Final = 5_000
-PARALLEL: Final = 128
-"""Threads of the whole path, as for a provider that is asked over a network; no more mails are claimed at once."""
+PARALLEL: Final = 500
+"""Mails that the whole path claims at once."""
 
 
 class AcceptsAtOnce:
     """A provider that accepts everything at once: what remains is our own work."""
 
-    threads: int | None = None
+    threads: int | None = 1  # nothing is waited for
 
     def send(self, mail: Mail) -> Answer:
         """Accepts."""

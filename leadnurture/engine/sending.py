@@ -3,7 +3,7 @@ trouble.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -41,7 +41,7 @@ def settle_messages(connection: Connection, outcomes: Sequence[Settled], now: da
         return 0
     latest = {outcome.message_id: outcome for outcome in sorted(outcomes, key=lambda one: _place(one.status))}
     empty(connection, work_settle)
-    stage(connection, work_settle, [asdict(outcome) for outcome in latest.values()])
+    stage(connection, work_settle, [_row(outcome) for outcome in latest.values()])
     lock_leads_of(connection, "SELECT m.lead_id FROM message m JOIN work_settle w ON w.message_id = m.id")
     changed = run(
         connection,
@@ -65,6 +65,17 @@ def settle_messages(connection: Connection, outcomes: Sequence[Settled], now: da
     if any(outcome.status in {"failed", "cancelled"} for outcome in latest.values()):
         _take_trouble(connection, now)
     return changed
+
+
+def _row(outcome: Settled) -> dict[str, object]:
+    return {
+        "message_id": outcome.message_id,
+        "status": outcome.status,
+        "why": outcome.why,
+        "trouble": outcome.trouble,
+        "provider_id": outcome.provider_id,
+        "send_at": outcome.send_at,
+    }
 
 
 def _place(status: MessageStatus) -> int:

@@ -69,7 +69,7 @@ def reserve(
                    AND e.status <> 'paused' AND (e.due_at IS NULL OR e.due_at > :now)
                  ORDER BY m.send_at, m.id LIMIT :limit {skip})
             UPDATE message SET lease_owner = :owner, lease_until = :until WHERE id IN (SELECT id FROM picked)
-            RETURNING id, lead_id, send_at"""),  # noqa: S608 - our own words
+            RETURNING send_at, id, lead_id"""),  # noqa: S608 - our own words
         {
             "now": to_micros(now),
             "machine_now": to_micros(machine_now),
@@ -78,7 +78,7 @@ def reserve(
             "limit": limit,
         },
     )
-    return [Pick(row.id, row.lead_id) for row in sorted(rows, key=lambda row: (row.send_at, row.id))]
+    return [Pick(message_id, lead_id) for _, message_id, lead_id in sorted(map(tuple, rows))]
 
 
 def release(connection: Connection, owner: str) -> None:

@@ -6,6 +6,7 @@ One gate is shared by all threads: a provider that says "too many" is asked noth
 named.
 """
 
+import contextlib
 import itertools
 import logging
 import queue
@@ -41,7 +42,7 @@ LONGEST_REST: Final = timedelta(minutes=10)
 RESTING: Final = "resting"
 MOST_TOLD: Final = 200
 # So long the first of a group waits for others before it is marked.
-MOMENT: Final = 0.01
+MOMENT: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +183,15 @@ class Delivery:
         picks = self._picks(limit)
         threads = min(self._parallel, self._provider.threads or self._parallel)
         sending = 0
-        with ThreadPoolExecutor(threads, thread_name_prefix="mail") as pool:
+        # Where nothing is waited for, a thread would only take turns with this one.
+        threaded = ThreadPoolExecutor(threads, thread_name_prefix="mail") if threads > 1 else None
+        with threaded or contextlib.nullcontext():
+            carry = self._carry if threaded is None else lambda frozen: threaded.submit(self._carry, frozen)
             while True:
                 free = self._parallel - sending
                 chosen = list(itertools.islice(picks, free)) if 2 * free >= self._parallel else []
                 for frozen in self.claim(chosen) if chosen else ():
-                    pool.submit(self._carry, frozen)
+                    carry(frozen)
                     sending += 1
                 if not chosen and not sending:
                     break
@@ -252,7 +256,7 @@ class Delivery:
                 yield pick
 
     def _carry(self, frozen: Frozen) -> None:
-        """In a thread of its own: renders a claimed mail and hands it over."""
+        """In a thread of its own where that gains anything: renders a claimed mail and hands it over."""
         try:
             answer = self._answer(frozen)
         except Exception as error:  # noqa: BLE001 - whatever it was, the mail may have left

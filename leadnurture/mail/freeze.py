@@ -7,7 +7,7 @@ hash gives the same mail.
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -89,12 +89,12 @@ class Freezer:
         ]
 
     def _frozen(
-        self, row: Row[Any], paths: frozenset[Path], declared: Mapping[str, object], definitions: Definitions
+        self, row: Row[Any], paths: Sequence[Path], declared: Mapping[str, object], definitions: Definitions
     ) -> Frozen:
         sender_name, sender = _sender(row, definitions)
         known = _Known(row, definitions, declared, (sender_name, sender))
         values: dict[str, Any] = {}
-        for path in sorted(paths, key=str):
+        for path in paths:
             if path.attribute is not None:
                 values.setdefault(path.root, {})[path.attribute] = known.value(path)
             elif path.root not in LINKS:

@@ -20,7 +20,6 @@ from leadnurture.definitions.mails import FILTERS, TESTS
 from leadnurture.mail.names import Path
 
 TEMPLATES_KEPT: Final = 512
-ENDING_BLANKS: Final = re.compile(r"[ \t]+$", re.MULTILINE)
 EMPTY_LINES: Final = re.compile(r"\n{3,}")
 Values = Mapping[str, object]
 
@@ -93,14 +92,15 @@ class Rendering:
     subject: Template
     html: Template
     text: Template
-    paths: frozenset[Path]
+    paths: tuple[Path, ...]
+    """In a fixed order: the same mail is always frozen the same."""
 
     def render(self, values: Values) -> Shown:
         """The mail. Raises jinja2.TemplateError for values that do not fit."""
         return Shown(
             subject=" ".join(self.subject.render(values).split()),
             html=self.html.render(values),
-            text=EMPTY_LINES.sub("\n\n", ENDING_BLANKS.sub("", self.text.render(values))).strip() + "\n",
+            text=_tidy(self.text.render(values)),
         )
 
     def pieces(self, values: Values) -> Iterator[str]:
@@ -109,11 +109,18 @@ class Rendering:
             yield from template.generate(values)
 
 
+def _tidy(text: str) -> str:
+    """Without blanks at the ends of lines and without more than one empty line, as conditions leave them."""
+    lines = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
+    return EMPTY_LINES.sub("\n\n", lines).strip() + "\n"
+
+
 @functools.lru_cache(maxsize=TEMPLATES_KEPT)
 def rendering(subject: str, html: str, text: str) -> Rendering:
     """The compiled form of three Jinja sources, kept. Raises jinja2.TemplateSyntaxError."""
-    paths = frozenset(path for source in (subject, html, text) for path, _ in paths_in(HTML.parse(source)))
-    return Rendering(PLAIN.from_string(subject), HTML.from_string(html), PLAIN.from_string(text), paths)
+    paths = {path for source in (subject, html, text) for path, _ in paths_in(HTML.parse(source))}
+    ordered = tuple(sorted(paths, key=str))
+    return Rendering(PLAIN.from_string(subject), HTML.from_string(html), PLAIN.from_string(text), ordered)
 
 
 def paths_in(tree: nodes.Template) -> Iterator[tuple[Path, int]]:
