@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from prefect import State, flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run, task_run
 from prefect.states import Completed, Failed
 from sqlalchemy import func, select
 
 from flows.artifacts import show_failures
 from flows.projects import project_at
-from flows.runs import Runs, same_as
+from flows.runs import PARTLY_FAILED, Runs, counted, rename_run, same_as
 from flows.work import Work, once, result_so_far
 from leadnurture import mail
 from leadnurture.app import Project, machine_now
@@ -59,16 +60,35 @@ def _show(project: Project, mails: int, now: datetime, key: str) -> object:
     return deliver(project=str(project.root), mails=mails, now=now, key=key, return_state=True)
 
 
-@flow(flow_run_name="deliver ({mails} mails)", persist_result=False)
+def _name_of_run() -> str:
+    return f"deliver ({counted(flow_run.parameters['mails'], 'mail')})"
+
+
+def _name_of_task() -> str:
+    return f"send ({counted(task_run.parameters['mails'], 'mail')})"
+
+
+@flow(flow_run_name=_name_of_run, persist_result=False)
 def deliver(project: str, mails: int, now: datetime, key: str) -> State[Any]:
     """Hands the mails that are due to the provider."""
-    return same_as(send(project, mails, now, key, return_state=True))
+    state = send(project, mails, now, key, return_state=True)
+    if state.name == PARTLY_FAILED:
+        rename_run(f"deliver ({state.message})")
+    return same_as(state)
 
 
-@task(name=SEND, task_run_name="send ({mails} mails)", persist_result=False, cache_policy=NO_CACHE)
+@task(name=SEND, task_run_name=_name_of_task, persist_result=False, cache_policy=NO_CACHE)
 def send(project: str, mails: int, now: datetime, key: str) -> State[Any]:  # noqa: ARG001 - the count stands in the name
     """Sends once, whoever asks; failures become a badge on the task."""
-    return state_of(once(key, SEND, lambda: _deliver(project_at(project), now)))
+    done = once(key, SEND, lambda: _deliver(project_at(project), now))
+    if done.failures:
+        outbox = f"{project_at(project).url}/outbox"
+        rows = [
+            {"mail": message_id, "why": why, "page": f"{outbox}/{message_id}"}
+            for message_id, why in done.failures[:FAILURES_SHOWN]
+        ]
+        show_failures("failures", rows)
+    return state_of(done)
 
 
 def state_of(done: Delivered) -> State[Any]:
@@ -76,12 +96,9 @@ def state_of(done: Delivered) -> State[Any]:
     failed = done.failed + done.unknown
     counts = [f"{getattr(done, name):,} {name}" for name in COUNTS if getattr(done, name)]
     told = ", ".join(counts) or "nothing was to be sent"
-    if done.failures:
-        rows = [{"message": message_id, "why": why} for message_id, why in done.failures[:FAILURES_SHOWN]]
-        show_failures("failures", rows)
     if not failed:
         return Completed(message=told)
-    return Completed(name="PartlyFailed", message=told) if done.sent else Failed(message=told)
+    return Completed(name=PARTLY_FAILED, message=told) if done.sent else Failed(message=told)
 
 
 def _count_due(project: Project, now: datetime) -> int:

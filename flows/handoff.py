@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from prefect import State, flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run, task_run
 from prefect.states import Completed, Failed
 from sqlalchemy import func, select
 
 from flows.artifacts import show_failures
 from flows.projects import project_at
-from flows.runs import Runs, same_as
+from flows.runs import PARTLY_FAILED, Runs, counted, rename_run, same_as
 from flows.work import Work, once
 from leadnurture import engine, sales
 from leadnurture.app import Project, send_notices, upcoming
@@ -29,6 +30,9 @@ WATCH: Final = "watch the SLA"
 TELL: Final = "send notices"
 # Deciding comes before telling, so that a notice that is decided now leaves in this run.
 STEPS: Final = (ASSIGN, WATCH, TELL)
+DONE: Final = {ASSIGN: "assigned", WATCH: "reminded or escalated", TELL: "told"}
+SKIPPED: Final = "Skipped"
+NOTHING: Final = "nothing was to be done"
 
 
 def run_look(project: Project, track: Track, runs: Runs) -> Looked | None:
@@ -56,13 +60,23 @@ def _show_look(project: Project, track: Track, leads: int, now: datetime, key: s
     return look(project=str(project.root), track=track, leads=leads, now=now, key=key, return_state=True)
 
 
-@flow(flow_run_name="{track} ({leads} leads changed)", persist_result=False)
+def _name_of_look() -> str:
+    given = flow_run.parameters
+    return f"{given['track']} ({counted(given['leads'], 'lead')} changed)"
+
+
+def _name_of_look_task() -> str:
+    given = task_run.parameters
+    return f"{given['track']} ({counted(given['leads'], 'lead')})"
+
+
+@flow(flow_run_name=_name_of_look, persist_result=False)
 def look(project: str, track: Track, leads: int, now: datetime, key: str) -> State[Any]:
     """Scores, enrolls, ends and qualifies the leads of a track about whom something changed."""
     return same_as(look_at(project, track, leads, now, key, return_state=True))
 
 
-@task(name=LOOK, task_run_name="{track} ({leads} leads)", persist_result=False, cache_policy=NO_CACHE)
+@task(name=LOOK, task_run_name=_name_of_look_task, persist_result=False, cache_policy=NO_CACHE)
 def look_at(project: str, track: Track, leads: int, now: datetime, key: str) -> State[Any]:  # noqa: ARG001 - the name's
     """One look; safe to repeat."""
     done = once(key, LOOK, lambda: engine.look(project_at(project).database, track, now))
@@ -85,8 +99,10 @@ def run_sales(project: Project, runs: Runs) -> dict[str, Sold] | None:
     due = upcoming(project, now).sales
     if due is None or due > now:
         return None
+    with project.database.read() as connection:
+        leads = sales.count_owed(connection, now)
     work = Work(STEPS, functools.partial(_sell, project, now))
-    runs.carry_out(work, functools.partial(_show_sales, project, now))
+    runs.carry_out(work, functools.partial(_show_sales, project, leads, now))
     done = {step: work.do(step) for step in STEPS}
     for notice_id, why in done[TELL].failures:
         logger.warning("Notice %d was not sent and is tried again: %s", notice_id, why)
@@ -102,18 +118,26 @@ def _sell(project: Project, now: datetime, step: str) -> Sold:
     return Sold(sent.sent, sent.failures)
 
 
-def _show_sales(project: Project, now: datetime, key: str) -> object:
-    return handoff(project=str(project.root), now=now, key=key, return_state=True)
+def _show_sales(project: Project, leads: int, now: datetime, key: str) -> object:
+    return handoff(project=str(project.root), leads=leads, now=now, key=key, return_state=True)
 
 
-@flow(flow_run_name="handoffs", persist_result=False)
-def handoff(project: str, now: datetime, key: str) -> State[Any]:
+def _name_of_sales() -> str:
+    return f"handoffs ({counted(flow_run.parameters['leads'], 'lead')})"
+
+
+@flow(flow_run_name=_name_of_sales, persist_result=False)
+def handoff(project: str, leads: int, now: datetime, key: str) -> State[Any]:  # noqa: ARG001 - the count stands in the name
     """Gives open handoffs to people, watches what sales owes, and tells them."""
-    states = {step: sales_task(project, step, now, key, return_state=True) for step in STEPS}
-    for state in states.values():
-        if not state.is_completed():
-            return same_as(state)
-    return Completed(message=", ".join(f"{step}: {state.message}" for step, state in states.items()))
+    states = [sales_task(project, step, now, key, return_state=True) for step in STEPS]
+    failed = next((state for state in states if not state.is_completed()), None)
+    if failed is not None:
+        return same_as(failed)
+    told = ", ".join(str(state.message) for state in states if state.name != SKIPPED) or NOTHING
+    if any(state.name == PARTLY_FAILED for state in states):
+        rename_run(f"handoffs ({told})")
+        return Completed(name=PARTLY_FAILED, message=told)
+    return Completed(message=told)
 
 
 @task(task_run_name="{step}", persist_result=False, cache_policy=NO_CACHE)
@@ -122,6 +146,8 @@ def sales_task(project: str, step: str, now: datetime, key: str) -> State[Any]:
     done = once(key, step, lambda: _sell(project_at(project), now, step))
     if done.failures:
         show_failures("notices", [{"notice": notice_id, "why": why} for notice_id, why in done.failures])
-        told = f"{done.count} sent, {len(done.failures)} failed"
-        return Completed(name="PartlyFailed", message=told) if done.count else Failed(message=told)
-    return Completed(message=str(done.count)) if done.count else Completed(name="Skipped", message="none")
+        told = f"{done.count} {DONE[step]}, {len(done.failures)} failed"
+        return Completed(name=PARTLY_FAILED, message=told) if done.count else Failed(message=told)
+    if not done.count:
+        return Completed(name=SKIPPED, message=NOTHING)
+    return Completed(message=f"{done.count} {DONE[step]}")

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 from prefect import Flow, State, Task, allow_failure, flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import task_run
+from prefect.runtime import flow_run, task_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from sqlalchemy import func, select
 
 from flows.artifacts import show_chart
 from flows.projects import project_at
-from flows.runs import Runs
+from flows.runs import Runs, counted
 from flows.work import Work, once, result_so_far
 from leadnurture import engine
 from leadnurture.app import Project, machine_now
@@ -126,10 +126,15 @@ def wave_flow(program: str, title: str) -> Flow[..., Any]:
     return flow(
         name=program,
         description=title,
-        flow_run_name="wave {wave:04d} ({due} leads due)",
+        flow_run_name=_name_with_number,
         task_runner=runner,
         persist_result=False,
     )(wave_of_program)
+
+
+def _name_with_number() -> str:
+    given = flow_run.parameters
+    return f"wave {given['wave']:04d} ({counted(given['due'], 'lead')} due)"
 
 
 def wave_of_program(  # noqa: PLR0913 - a flow takes plain values
@@ -159,8 +164,8 @@ def wave_of_program(  # noqa: PLR0913 - a flow takes plain values
     show_chart(project_at(project), program, now)
     failed = [step for step, state in states.items() if state.is_failed()]
     if failed:
-        return Failed(message=f"failed: {', '.join(failed)}")
-    return Completed(message=f"{due:,} leads were due")
+        return Failed(message=f"{', '.join(failed)} failed; who is due there is due again")
+    return Completed(message=f"{counted(due, 'lead')} due")
 
 
 @functools.cache
@@ -189,7 +194,7 @@ def _name_with_leads() -> str:
         if done
         else _due_at(project_at(given["project"]), given["program"], given["step"], given["now"])
     )
-    return f"{given['step']} ({leads} leads)"
+    return f"{given['step']} ({counted(leads, 'lead')})"
 
 
 def _due_at(project: Project, program: str, step: str, now: datetime) -> int:

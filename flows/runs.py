@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
-from prefect import State
+from prefect import State, get_client
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
+from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from flows.work import Work
@@ -32,6 +33,22 @@ PAUSE: Final = 30.0
 WAITING: Final = 20
 """Runs that may wait to be shown; more are not shown."""
 ANSWERS_WITHIN: Final = 1.0
+PARTLY_FAILED: Final = "PartlyFailed"
+"""The state of what failed in part: completed, by a name that says so."""
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 lead`, `240 leads`, as runs and tasks are named."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def rename_run(name: str) -> None:
+    """Says in the list of runs what came of the current one; a completed state alone is green in it."""
+    try:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_name(flow_run.id, name)
+    except Exception as error:  # noqa: BLE001 - the state and the artifact say it as well
+        logger.warning("A run could not be renamed to %r (%s)", name, type(error).__name__)
 
 
 def _is_drained(service: type[EventsWorker] | type[APILogWorker], seconds: float) -> bool:

@@ -163,11 +163,11 @@ def migrate_project(root: Path) -> bool:
 def send_notices(project: Project, now: datetime) -> "Sent":
     """Sends the planned notices to our own people, through the project's provider."""
     from leadnurture import sales
-    from leadnurture.mail import Accepted, Mail
+    from leadnurture.mail import Accepted, Later, Mail
 
     company = project.definitions().company
 
-    def send(notice: "NoticeMail") -> bool:
+    def send(notice: "NoticeMail") -> str | None:
         mail = Mail(
             key=notice.message_id,
             to=notice.to,
@@ -179,7 +179,10 @@ def send_notices(project: Project, now: datetime) -> "Sent":
             text=notice.text,
             at=now,
         )
-        return isinstance(project.provider.send(mail), Accepted)
+        answer = project.provider.send(mail)
+        if isinstance(answer, Accepted):
+            return None
+        return "the mail server takes no more for now" if isinstance(answer, Later) else answer.text
 
     links = sales.NoticeLinks(
         handoff=lambda handoff_id: project.links.handoff(handoff_id, now),

@@ -33,7 +33,7 @@ from leadnurture.store.tables import (
 )
 from leadnurture.store.work import empty, work_end, work_enroll, work_handoff, work_lead
 
-CHUNK: Final = 5_000
+CHUNK: Final = 2_000
 Expression = ColumnElement[Any]
 lead: Final = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
 point: Final = Point.__table__  # type: ignore[attr-defined] # as above

@@ -4,7 +4,6 @@ Everything that is known of a lead is judged here: fit, engagement, track, stage
 enter, and when time alone will change something again.
 """
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -67,7 +66,6 @@ from leadnurture.store.tables import (
 )
 from leadnurture.store.work import work_end, work_enroll, work_lead
 
-CHUNK: Final = 5_000
 Expression = ColumnElement[Any]
 lead: Final = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
 enrollment: Final = Enrollment.__table__  # type: ignore[attr-defined] # as above
@@ -106,9 +104,19 @@ class Statements:
     close: tuple[Any, ...]
 
 
-@functools.lru_cache(maxsize=16)
+_built: dict[Track, tuple[Definitions, Statements]] = {}
+
+
 def statements_of(definitions: Definitions, track: Track) -> Statements:
-    """The statements of a track. Pure: nothing is executed here."""
+    """The statements of a track, kept as long as the same definitions ask. Nothing is executed here."""
+    known = _built.get(track)
+    # By identity: comparing or hashing all the definitions would cost more than a small chunk.
+    if known is None or known[0] is not definitions:
+        known = _built[track] = (definitions, _build(definitions, track))
+    return known[1]
+
+
+def _build(definitions: Definitions, track: Track) -> Statements:
     agreement = definitions.agreement(track)
     programs = [program for program in definitions.programs if program.track == track]
     scope = Scope(lead=lead)

@@ -26,7 +26,7 @@ from leadnurture.store import Database
 from leadnurture.store.instants import from_micros, to_micros
 from leadnurture.store.work import empty, work_enroll, work_handoff, work_move, work_step, work_window
 
-CHUNK: Final = 5_000
+CHUNK: Final = 2_000
 MOST_BUILT: Final = 2_000
 LEASE: Final = timedelta(minutes=2)
 """Of the machine. A wave takes at most 20 seconds; one whose lease ran out is taken for dead."""

@@ -5,7 +5,14 @@ from leadnurture.reports.handoffs import HandoffList, HandoffRow, handoff, hando
 from leadnurture.reports.journeys import Journey, journey
 from leadnurture.reports.lists import LeadRow, MailRow, leads, outbox
 from leadnurture.reports.plain import as_json
-from leadnurture.reports.programs import ProgramPage, ProgramRow, chart_of, program_page, programs
+from leadnurture.reports.programs import (
+    ProgramChart,
+    ProgramPage,
+    ProgramRow,
+    chart_of,
+    program_page,
+    programs,
+)
 from leadnurture.reports.status import Status, duplicates, render_status, status
 from leadnurture.reports.terminal import render_journey
 from leadnurture.reports.watchdog import asleep
@@ -17,6 +24,7 @@ __all__ = [
     "Journey",
     "LeadRow",
     "MailRow",
+    "ProgramChart",
     "ProgramPage",
     "ProgramRow",
     "Status",

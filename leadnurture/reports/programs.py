@@ -135,6 +135,15 @@ class ProgramPage:
     chart: str
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramChart:
+    """Where the leads of a program are: drawn, and step by step."""
+
+    title: str
+    chart: str
+    steps: tuple[StepRow, ...]
+
+
 def programs(connection: Connection, now: datetime, name: str | None = None) -> tuple[ProgramRow, ...]:
     """Every program, or the one named: live ones first, then by track and priority. One statement."""
     active, paused = ENROLLMENT.c.status == "active", ENROLLMENT.c.status == "paused"
@@ -215,10 +224,12 @@ def program_page(connection: Connection, name: str, now: datetime) -> ProgramPag
     )
 
 
-def chart_of(connection: Connection, name: str, now: datetime) -> str:
+def chart_of(connection: Connection, name: str, now: datetime) -> ProgramChart:
     """The chart of a program with where its leads are now. Three statements. Raises NotFoundError."""
     program = load_program(_current(connection, name).body)
-    return program_chart(program, _counts(program, _here(connection, name), _moves(connection, name, now)))
+    here, moves = _here(connection, name), _moves(connection, name, now)
+    chart = program_chart(program, _counts(program, here, moves))
+    return ProgramChart(program.title, chart, _steps(program, here, moves, now))
 
 
 def _current(connection: Connection, name: str) -> Row[Any]:

@@ -75,7 +75,7 @@ def next_notice(connection: Connection) -> datetime | None:
 def send_notices(
     database: Database,
     folder: Path,
-    send: Callable[[NoticeMail], bool],
+    send: Callable[[NoticeMail], str | None],
     links: NoticeLinks,
     now: datetime,
     *,
@@ -83,8 +83,8 @@ def send_notices(
 ) -> Sent:
     """Sends what is planned, oldest first, at most fifty; call again while anything was sent.
 
-    `send` says whether the mail was accepted. A notice whose handoff is decided is cancelled. Rendering and
-    sending happen outside of transactions.
+    `send` says why a mail was not accepted, or None. A notice whose handoff is decided is cancelled.
+    Rendering and sending happen outside of transactions.
     """
     with database.read() as connection:
         first = next_notice(connection)
@@ -135,16 +135,15 @@ def _claimed(ids: Sequence[int]) -> Select[Any]:
 def _try(
     row: Row[Any],
     folder: Path,
-    send: Callable[[NoticeMail], bool],
+    send: Callable[[NoticeMail], str | None],
     values: Callable[[Person], Mapping[str, object]],
     definitions: Definitions,
 ) -> str | None:
     """None when the mail was accepted, else why not."""
     try:
-        accepted = send(_mail(row, folder, values, definitions))
+        return send(_mail(row, folder, values, definitions))
     except Exception as error:  # noqa: BLE001 - one notice never holds up the others; its trouble is kept and shown
         return f"{type(error).__name__}: {error}"
-    return None if accepted else "The mail server did not accept it."
 
 
 def _mark(connection: Connection, notice_id: int, trouble: str | None, now: datetime) -> None:

@@ -8,12 +8,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
 from leadnurture import engine
 from leadnurture.domain.definitions import Definitions
 from leadnurture.sales import people
-from leadnurture.sales.decided import HANDOFF, IS_OPEN, NOTICE, NoticeKind, decide_notices
+from leadnurture.sales.decided import HANDOFF, IS_OPEN, IS_PLANNED, NOTICE, NoticeKind, decide_notices
 from leadnurture.store import Database
 from leadnurture.store.tables import metadata
 
@@ -38,6 +38,15 @@ def next_sla(connection: Connection) -> datetime | None:
     questions = [waits, *(_earliest(kind, column, definitions) for kind, column in WATCHED)]
     answers = connection.execute(select(*(question.scalar_subquery() for question in questions))).one()
     return min((answer for answer in answers if answer is not None), default=None)
+
+
+def count_owed(connection: Connection, now: datetime) -> int:
+    """How many leads `assign_handoffs`, `watch_sla` and `send_notices` have something to do about."""
+    definitions = engine.current_definitions(connection)
+    late = [and_(*_untold(kind, definitions), HANDOFF.c[column] <= now) for kind, column in WATCHED]
+    unassigned = and_(IS_OPEN, HANDOFF.c.assigned_to.is_(None))
+    to_tell = HANDOFF.c.id.in_(select(NOTICE.c.handoff_id).where(IS_PLANNED))
+    return connection.scalar(select(func.count()).where(or_(unassigned, to_tell, *late))) or 0
 
 
 def _earliest(kind: NoticeKind, column: str, definitions: Definitions) -> Select[tuple[datetime]]:

@@ -1,5 +1,6 @@
 """What stands in Prefect after a wave, a delivery, a look: asked of a real server through its client."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from flows.runs import Runs
 from flows.supervisor import Supervisor
 from leadnurture import engine
 from leadnurture.app import Project, machine_now
-from leadnurture.engine import LeadInput, StepDone
+from leadnurture.engine import LeadInput, NewReaction, StepDone
 from leadnurture.mail import Accepted, Answer, Mail, Refused
 from leadnurture.settings import Settings
 
@@ -148,7 +149,9 @@ def test_a_wave_is_drawn_as_the_program_with_its_counts(
     assert drawn == {step: set(behind) for step, behind in follows.items()}
     (chart,) = prefect.artifacts_of(run)
     assert chart["type"] == "markdown"
-    assert chart["data"].startswith("```mermaid\nflowchart TD")
+    assert "flowchart TD" in chart["data"].split("```mermaid")[1]
+    assert f"| invite | sends the next webinar about scaling | {PEOPLE} | {PEOPLE} |" in chart["data"]
+    assert f"({project.url}/programs/scaling-series)" in chart["data"]
 
 
 def test_nothing_due_makes_no_run(project: Project, runs: Runs, prefect: Prefect) -> None:
@@ -196,6 +199,50 @@ def test_a_look_tells_how_many_leads_changed(project: Project, runs: Runs, prefe
     assert (prefect.flow_of(run), run["name"]) == ("look", f"prospects ({PEOPLE} leads changed)")
 
 
+def test_one_is_no_plural(project: Project, runs: Runs, prefect: Prefect) -> None:
+    import_people(project, count=1)
+    run_look(project, "prospects", runs)
+    run_wave(project, "scaling-series", "test", runs)
+    run_delivery(project, runs)
+    runs.close(SECONDS)
+    assert {run["name"] for run in prefect.new_runs()} == {
+        "prospects (1 lead changed)",
+        "wave 0001 (1 lead due)",
+        "deliver (1 mail)",
+    }
+
+
+def test_a_notice_that_fails_is_seen_in_the_list_of_runs(
+    project: Project, runs: Runs, prefect: Prefect
+) -> None:
+    import_people(project)
+    run_look(project, "prospects", Runs(None))
+    run_wave(project, "scaling-series", "test", Runs(None))
+    replies = [
+        NewReaction(
+            kind="replied", key=f"reply {number}", source="test", email=f"ann{number}@acme{number}.example"
+        )
+        for number in range(3)
+    ]
+    engine.record_reactions(project.database, replies, project.clock())
+    run_look(project, "prospects", Runs(None))
+    run_wave(project, "scaling-series", "test", Runs(None))
+    project.__dict__["provider"] = Refusing(1)
+    run_sales(project, runs)
+    runs.close(SECONDS)
+    run = prefect.new_run()
+    assert (prefect.flow_of(run), run["name"]) == ("handoff", "handoffs (3 assigned, 2 told, 1 failed)")
+    assert run["state_name"] == "PartlyFailed"
+    tasks = [(task["name"], task["state_name"]) for task in prefect.tasks_of(run, 3)]
+    assert tasks == [
+        ("assign", "Completed"),
+        ("watch the SLA", "Skipped"),
+        ("send notices", "PartlyFailed"),
+    ]
+    (table,) = prefect.artifacts_of(run)
+    assert json.loads(table["data"]) == [{"notice": 1, "why": "the address does not exist"}]
+
+
 @pytest.mark.parametrize(
     ("refused", "state", "message"),
     [
@@ -219,11 +266,17 @@ def test_a_delivery_shows_what_failed(
     run_delivery(project, runs)
     runs.close(SECONDS)
     run = prefect.new_run()
-    assert (run["name"], run["state_name"]) == (f"deliver ({PEOPLE} mails)", state)
+    told = message if state == "PartlyFailed" else f"{PEOPLE} mails"
+    assert (run["name"], run["state_name"]) == (f"deliver ({told})", state)
     assert run["state"]["message"] == message
     (task,) = prefect.tasks_of(run, 1)
     assert (task["name"], task["state_name"]) == (f"send ({PEOPLE} mails)", state)
-    assert [artifact["task_run_id"] for artifact in prefect.artifacts_of(run)] == [task["id"]] * bool(refused)
+    tables = prefect.artifacts_of(run)
+    assert [table["task_run_id"] for table in tables] == [task["id"]] * bool(refused)
+    for table in tables:
+        rows = json.loads(table["data"])
+        assert [row["why"] for row in rows] == ["the address does not exist"] * refused
+        assert all(row["page"] == f"{project.url}/outbox/{row['mail']}" for row in rows)
 
 
 def test_runs_of_a_killed_worker_are_marked_crashed(

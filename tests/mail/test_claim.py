@@ -176,8 +176,9 @@ def test_nothing_leaves_outside_of_the_leads_own_working_hours(
     message_id = scene.message(lead_id, late_at=None)
     scene.apply(
         company=replace(definitions().company, name="Querfeld AG")
-    )  # a new version fills the calendar of new zones
+    )  # a new version fills the calendar of new zones, and has everything judged anew
     scene.change("lead", lead_id, look_at=None)
+    scene.change("enrollment", scene.enrollment_of(message_id).id, due_at=None)
     assert send(scene) == Delivered(moved=1)
     assert scene.row("message", message_id).send_at == opens
     assert send(scene, opens).sent == 1

@@ -38,12 +38,13 @@ class Post:
     refused: frozenset[str] = frozenset()
     broken: frozenset[str] = frozenset()
 
-    def __call__(self, mail: NoticeMail) -> bool:
+    def __call__(self, mail: NoticeMail) -> str | None:
         if mail.to in self.broken:
             raise ConnectionResetError("cut off")
-        if mail.to not in self.refused:
-            self.mails.append(mail)
-        return mail.to not in self.refused
+        if mail.to in self.refused:
+            return "the address does not exist"
+        self.mails.append(mail)
+        return None
 
 
 def send(
@@ -152,14 +153,15 @@ def test_a_person_who_cannot_be_reached_blocks_nobody(database: Database, post: 
     assert (sent.sent, len(sent.failures)) == (1, 1)
     assert [mail.to for mail in post.mails] == ["marc@example.com"]
     with database.read() as connection:
-        assert connection.scalar(select(NOTICE.c.trouble).where(NOTICE.c.person == "lena"))
+        trouble = connection.scalar(select(NOTICE.c.trouble).where(NOTICE.c.person == "lena"))
+        assert trouble == sent.failures[0][1]
         assert next_notice(connection) == MACHINE_NOW + timedelta(minutes=1)
 
 
 def test_what_failed_is_tried_again_later_and_later(database: Database) -> None:
     hand_off_ingrid(database)
     down, up = Post(refused=LENA), Post()
-    assert len(send(database, down).failures) == 1
+    assert send(database, down).failures == ((1, "the address does not exist"),)
     assert send(database, up, machine_now=MACHINE_NOW + timedelta(seconds=59)) == Sent()
     again = MACHINE_NOW + timedelta(minutes=1)
     assert len(send(database, down, machine_now=again).failures) == 1
@@ -183,7 +185,7 @@ def test_a_broken_template_blocks_no_other_kind(database: Database, tmp_path: Pa
 def test_a_crash_while_sending_costs_a_delay_and_no_notice(database: Database) -> None:
     hand_off_ingrid(database)
 
-    def crash(_: NoticeMail) -> bool:
+    def crash(_: NoticeMail) -> str | None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

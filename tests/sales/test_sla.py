@@ -1,9 +1,9 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
-from leadnurture.sales import assign_handoffs, next_sla, watch_sla
+from leadnurture.sales import assign_handoffs, count_owed, next_sla, watch_sla
 from leadnurture.store import Database
 from leadnurture.store.tables import metadata
 from tests.profile.rows import HOUR, NOW, add_handoff, add_lead, apply, sample_company
@@ -25,6 +25,11 @@ def told(database: Database) -> list[tuple[str, str]]:
         return [(row.kind, row.person) for row in rows]
 
 
+def owed(database: Database, now: datetime = NOW) -> int:
+    with database.read() as connection:
+        return count_owed(connection, now)
+
+
 def due_next(database: Database) -> object:
     with database.read() as connection:
         return next_sla(connection)
@@ -40,6 +45,21 @@ def test_whoever_has_the_lead_is_reminded_then_the_agreement_names_who_is_told(d
     assert watch_sla(database, NOW + 4 * HOUR) == 1
     assert told(database) == [("handoff", "lena"), ("reminder", "lena"), ("escalation", "viktor")]
     assert due_next(database) is None
+
+
+def test_a_lead_is_counted_while_somebody_is_to_get_it_or_to_be_told(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        add_handoff(connection, add_lead(connection, country="AT"))
+    assert owed(database) == 1
+    assign_handoffs(database, NOW)
+    assert owed(database) == 1
+    with database.write() as connection:
+        connection.execute(update(NOTICE).values(status="sent"))
+    assert [owed(database, NOW + hours * HOUR) for hours in (0, 2, 5)] == [0, 1, 1]
+    with database.write() as connection:
+        connection.execute(update(HANDOFF).values(status="accepted"))
+    assert owed(database, NOW + 5 * HOUR) == 0
 
 
 def test_each_is_decided_once_however_often_it_is_watched(database: Database) -> None:
