@@ -355,7 +355,7 @@ _HELD: Final = "program = :program AND step = :old AND status IN ('active', 'pau
 
 def _wait_anew(connection: Connection, program: Program, step: str, after: Any, now: datetime) -> None:  # noqa: ANN401 - an After or None
     """A changed wait counts from where the old one counted; one that is over by now is due now."""
-    e, m, lead = Enrollment.__table__, Message.__table__, Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
+    e, m, lead = Enrollment.__table__, Message.__table__, Lead.__table__
     standing = (e.c.program == program.name, e.c.step == step, e.c.status.in_(["active", "paused"]))
     if isinstance(after, Wait):
         since = func.coalesce(m.c.planned_at, e.c.arrived_at)

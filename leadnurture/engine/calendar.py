@@ -47,7 +47,7 @@ DAY_MINUTES: Final = 1440
 log: Final = logging.getLogger(__name__)
 
 Expression = ColumnElement[Any]
-days = CalendarDay.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
+days = CalendarDay.__table__
 
 
 def local_day(zone: Expression, instant: Expression) -> Expression:
@@ -177,7 +177,7 @@ def from_day(zone: Expression, day: Expression, duration: Duration, sign: int) -
 
 def _days() -> FromClause:
     """The table under a name of its own, so that look-ups nest."""
-    return days.alias()  # type: ignore[no-any-return] # SQLModel types tables as Any
+    return days.alias()
 
 
 def _minute_in(day: FromClause, minute: int) -> Expression:

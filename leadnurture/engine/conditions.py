@@ -108,7 +108,7 @@ def fired_by(condition: Condition, scope: Scope) -> Expression | None:
     """
     node = condition.node
     if isinstance(node, Reacted) and node.kind not in STANDING_KINDS:
-        reaction = Reaction.__table__.alias()  # type: ignore[attr-defined] # SQLModel's tables have it
+        reaction = Reaction.__table__.alias()
         return one(func.max(reaction.c.id), *_moment(node, scope, reaction), of=[reaction])
     return None
 
@@ -137,7 +137,7 @@ def fact_value(name: str, kind: str, lead: FromClause) -> Expression:
     if name in LEAD_COLUMNS:
         return func.nullif(lead.c[LEAD_COLUMNS[name]], "")
     if name in ACCOUNT_COLUMNS:
-        account = Account.__table__.alias()  # type: ignore[attr-defined] # as above
+        account = Account.__table__.alias()
         return one(
             func.nullif(account.c[ACCOUNT_COLUMNS[name]], ""), account.c.id == lead.c.account_id, of=[account]
         )
@@ -146,7 +146,7 @@ def fact_value(name: str, kind: str, lead: FromClause) -> Expression:
         if name.startswith("account.")
         else (LeadFact, "lead_id", lead.c.id)
     )
-    fact = table.__table__.alias()  # type: ignore[union-attr] # as above
+    fact = table.__table__.alias()
     column = fact.c.text if kind == "text" else fact.c.number
     return one(column, fact.c[key] == owner, fact.c.name == name.removeprefix("account."), of=[fact])
 
@@ -241,15 +241,15 @@ def _enrollment(scope: Scope) -> FromClause:
 def _has(node: Has, scope: Scope) -> Truth:
     match node.what:
         case "tag":
-            tag = LeadTag.__table__.alias()  # type: ignore[attr-defined] # as above
+            tag = LeadTag.__table__.alias()
             return some(tag.c.lead_id == scope.lead.c.id, tag.c.tag == node.name, of=[tag])
         case "product":
-            product = Product.__table__.alias()  # type: ignore[attr-defined] # as above
+            product = Product.__table__.alias()
             return some(
                 product.c.account_id == scope.lead.c.account_id, product.c.name == node.name, of=[product]
             )
         case "interest":
-            interest = Interest.__table__.alias()  # type: ignore[attr-defined] # as above
+            interest = Interest.__table__.alias()
             return some(
                 interest.c.lead_id == scope.lead.c.id,
                 interest.c.topic == node.name,
@@ -267,7 +267,7 @@ def living(rows: FromClause) -> tuple[Truth, Truth]:
 
 def has_consent(lead: FromClause, purpose: Expression) -> Truth:
     """A consent that was given and not withdrawn."""
-    consent = Consent.__table__.alias()  # type: ignore[attr-defined] # as above
+    consent = Consent.__table__.alias()
     return some(
         consent.c.lead_id == lead.c.id,
         consent.c.purpose == purpose,
@@ -277,7 +277,7 @@ def has_consent(lead: FromClause, purpose: Expression) -> Truth:
 
 
 def _open_handoff(scope: Scope) -> Truth:
-    handoff, colleague = Handoff.__table__.alias(), Lead.__table__.alias()  # type: ignore[attr-defined] # as above
+    handoff, colleague = Handoff.__table__.alias(), Lead.__table__.alias()
     offered = (handoff.c.lead_id == colleague.c.id, handoff.c.status == "open")
     # Asked once for all, so that nobody is asked one by one whose account is in no talks.
     in_talks = (
@@ -297,7 +297,7 @@ def _open_handoff(scope: Scope) -> Truth:
 
 
 def _standing(node: Reacted, scope: Scope) -> Truth:
-    standing = Standing.__table__.alias()  # type: ignore[attr-defined] # as above
+    standing = Standing.__table__.alias()
     wanted = [
         standing.c.lead_id == scope.lead.c.id,
         standing.c.kind.in_(COUNTS_AS.get(node.kind, (node.kind,))),
@@ -312,7 +312,7 @@ def _standing(node: Reacted, scope: Scope) -> Truth:
     else:
         wanted.append(standing.c.content == node.about)
     if node.within is not None:
-        reaction = Reaction.__table__.alias()  # type: ignore[attr-defined] # as above
+        reaction = Reaction.__table__.alias()
         recent = some(
             reaction.c.id == standing.c.reaction_id,
             reaction.c.recorded_at >= NOW - node.within.microseconds,
@@ -323,7 +323,7 @@ def _standing(node: Reacted, scope: Scope) -> Truth:
 
 
 def _happened(node: Reacted, scope: Scope) -> Truth:
-    reaction = Reaction.__table__.alias()  # type: ignore[attr-defined] # as above
+    reaction = Reaction.__table__.alias()
     return some(*_moment(node, scope, reaction), of=[reaction])
 
 
@@ -366,7 +366,7 @@ def _named(node: Reacted, scope: Scope, reaction: FromClause) -> list[Truth]:
 def _about_this(scope: Scope, enrollment: FromClause, reaction: FromClause) -> Truth:
     """Through the mail where it is known; without one by its content, or by nothing but the time."""
     if scope.is_program_wide:
-        message = Message.__table__.alias()  # type: ignore[attr-defined] # as above
+        message = Message.__table__.alias()
         ours = some(
             message.c.enrollment_id == enrollment.c.id,
             or_(message.c.id == reaction.c.message_id, message.c.content == reaction.c.content),
@@ -378,7 +378,7 @@ def _about_this(scope: Scope, enrollment: FromClause, reaction: FromClause) -> T
 
 
 def _has_steered(enrollment: FromClause, reaction: FromClause) -> Truth:
-    transition = Transition.__table__.alias()  # type: ignore[attr-defined] # as above
+    transition = Transition.__table__.alias()
     return some(
         transition.c.enrollment_id == enrollment.c.id,
         transition.c.reaction_id == reaction.c.id,
@@ -388,7 +388,7 @@ def _has_steered(enrollment: FromClause, reaction: FromClause) -> Truth:
 
 def _sent_by(step: str, scope: Scope, column: str) -> Expression:
     """Of the mail that a step of this enrollment sent last."""
-    message = Message.__table__.alias()  # type: ignore[attr-defined] # as above
+    message = Message.__table__.alias()
     gone = message.c.status.not_in(["cancelled", "failed"])
     ours = (message.c.enrollment_id == _enrollment(scope).c.id, message.c.step == step, gone)
     return one(message.c[column], *ours, of=[message], order=[message.c.visit.desc()])

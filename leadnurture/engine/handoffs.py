@@ -19,7 +19,7 @@ from leadnurture.store import Database
 from leadnurture.store.tables import Handoff
 from leadnurture.store.work import empty, work_end, work_enroll
 
-handoffs = Handoff.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
+handoffs = Handoff.__table__
 
 
 @dataclass(frozen=True, slots=True)

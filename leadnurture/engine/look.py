@@ -35,9 +35,9 @@ from leadnurture.store.work import empty, work_end, work_enroll, work_handoff, w
 
 CHUNK: Final = 2_000
 Expression = ColumnElement[Any]
-lead: Final = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-point: Final = Point.__table__  # type: ignore[attr-defined] # as above
-handoff: Final = Handoff.__table__  # type: ignore[attr-defined] # as above
+lead: Final = Lead.__table__
+point: Final = Point.__table__
+handoff: Final = Handoff.__table__
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,16 +67,16 @@ from leadnurture.store.tables import (
 from leadnurture.store.work import work_end, work_enroll, work_lead
 
 Expression = ColumnElement[Any]
-lead: Final = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-enrollment: Final = Enrollment.__table__  # type: ignore[attr-defined] # as above
-point: Final = Point.__table__  # type: ignore[attr-defined] # as above
-interest: Final = Interest.__table__  # type: ignore[attr-defined] # as above
-reaction: Final = Reaction.__table__  # type: ignore[attr-defined] # as above
-suppression: Final = Suppression.__table__  # type: ignore[attr-defined] # as above
-handoff: Final = Handoff.__table__  # type: ignore[attr-defined] # as above
-changes: Final = StageChange.__table__  # type: ignore[attr-defined] # as above
-version: Final = ProgramVersion.__table__  # type: ignore[attr-defined] # as above
-almost: Final = AlmostQualified.__table__  # type: ignore[attr-defined] # as above
+lead: Final = Lead.__table__
+enrollment: Final = Enrollment.__table__
+point: Final = Point.__table__
+interest: Final = Interest.__table__
+reaction: Final = Reaction.__table__
+suppression: Final = Suppression.__table__
+handoff: Final = Handoff.__table__
+changes: Final = StageChange.__table__
+version: Final = ProgramVersion.__table__
+almost: Final = AlmostQualified.__table__
 HERE: Final = lead.c.id.in_(select(work_lead.c.lead_id))
 
 

@@ -170,7 +170,7 @@ def leads_matching(
     connection: Connection, condition: Condition, lead_ids: Sequence[int], now: datetime
 ) -> set[int]:
     """Which of these leads meet a condition of a head or an agreement."""
-    lead = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
+    lead = Lead.__table__
     rows = select(lead.c.id).where(
         lead.c.id.in_(list(lead_ids)), compile_condition(condition, Scope(lead=lead))
     )

@@ -255,7 +255,7 @@ def _point_statements(agreement: Agreement) -> tuple[Any, ...]:
 
 
 def _point_statement(agreement: Agreement, rule: EngagementRule) -> Any:  # noqa: ANN401 - an Insert
-    w, lead, point = work_reaction, Lead.__table__, Point.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
+    w, lead, point = work_reaction, Lead.__table__, Point.__table__
     reacted = rule.reacted
     by_day = case(
         (w.c.kind == "visited", func.coalesce(cast(local_day(lead.c.zone, w.c.counts_at), String), "")),

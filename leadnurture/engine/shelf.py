@@ -42,14 +42,14 @@ from leadnurture.store.tables import (
 from leadnurture.store.work import work_shelf, work_step
 
 Expression = ColumnElement[Any]
-message: Final = Message.__table__  # type: ignore[attr-defined] # as above
-reaction: Final = Reaction.__table__  # type: ignore[attr-defined] # as above
-content: Final = Content.__table__  # type: ignore[attr-defined] # as above
-session: Final = ContentSession.__table__  # type: ignore[attr-defined] # as above
-topic: Final = ContentTopic.__table__  # type: ignore[attr-defined] # as above
-variant: Final = ContentTrack.__table__  # type: ignore[attr-defined] # as above
-standing: Final = Standing.__table__  # type: ignore[attr-defined] # as above
-interest: Final = Interest.__table__  # type: ignore[attr-defined] # as above
+message: Final = Message.__table__
+reaction: Final = Reaction.__table__
+content: Final = Content.__table__
+session: Final = ContentSession.__table__
+topic: Final = ContentTopic.__table__
+variant: Final = ContentTrack.__table__
+standing: Final = Standing.__table__
+interest: Final = Interest.__table__
 w = work_step
 
 NOT_GONE: Final = ("cancelled", "failed")

@@ -56,13 +56,13 @@ from leadnurture.store.tables import (
 from leadnurture.store.work import work_move, work_step, work_window
 
 Expression = ColumnElement[Any]
-e: Final = Enrollment.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-lead: Final = Lead.__table__  # type: ignore[attr-defined] # as above
-message: Final = Message.__table__  # type: ignore[attr-defined] # as above
-reaction: Final = Reaction.__table__  # type: ignore[attr-defined] # as above
-transition: Final = Transition.__table__  # type: ignore[attr-defined] # as above
-content: Final = Content.__table__  # type: ignore[attr-defined] # as above
-session: Final = ContentSession.__table__  # type: ignore[attr-defined] # as above
+e: Final = Enrollment.__table__
+lead: Final = Lead.__table__
+message: Final = Message.__table__
+reaction: Final = Reaction.__table__
+transition: Final = Transition.__table__
+content: Final = Content.__table__
+session: Final = ContentSession.__table__
 w = work_step
 
 # Named unlike any column: an UPDATE takes parameters that bear the name of a column for values.

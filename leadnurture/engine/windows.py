@@ -46,10 +46,10 @@ from leadnurture.store.work import work_step, work_window
 
 Expression = ColumnElement[Any]
 HORIZON: Final = bindparam("horizon", type_=Instant())
-leads: Final = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-messages: Final = Message.__table__  # type: ignore[attr-defined] # as above
-transitions: Final = Transition.__table__  # type: ignore[attr-defined] # as above
-sessions: Final = ContentSession.__table__  # type: ignore[attr-defined] # as above
+leads: Final = Lead.__table__
+messages: Final = Message.__table__
+transitions: Final = Transition.__table__
+sessions: Final = ContentSession.__table__
 
 
 @dataclass(frozen=True)

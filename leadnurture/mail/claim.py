@@ -23,7 +23,7 @@ from leadnurture.store.instants import DAY, Instant, to_micros
 from leadnurture.store.tables import Message
 from leadnurture.store.work import work_claim, work_frozen, work_pick
 
-messages: Final = Message.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
+messages: Final = Message.__table__
 _GONE: Final = ", ".join(f"'{status}'" for status in GONE_STATUSES)
 _SESSIONS: Final = ", ".join(f"'{kind}'" for kind in sorted(SESSION_KINDS))
 

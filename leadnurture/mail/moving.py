@@ -48,8 +48,8 @@ GIVES_UP: Final = timedelta(days=30)
 HALF_DAY: Final = DAY // 2
 MOVED: Final = ("held", "missed", "closed", "paced")
 Expression = ColumnElement[Any]
-leads: Final = Lead.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-days: Final = CalendarDay.__table__  # type: ignore[attr-defined] # as above
+leads: Final = Lead.__table__
+days: Final = CalendarDay.__table__
 NOW: Final = bindparam("now", type_=Instant())
 
 

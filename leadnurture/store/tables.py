@@ -8,7 +8,7 @@ It is over 500 lines because it is one list that is read as one.
 """
 
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
+    Table,
     Text,
     UniqueConstraint,
     text,
@@ -44,6 +45,8 @@ class Row(SQLModel):
     """What all tables share: one metadata with named constraints."""
 
     metadata: ClassVar[MetaData] = metadata
+    if TYPE_CHECKING:  # SQLAlchemy sets it, SQLModel does not say so
+        __table__: ClassVar[Table]
 
 
 def instant(*, nullable: bool = True) -> Any:  # noqa: ANN401 - what SQLModel's Field returns

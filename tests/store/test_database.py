@@ -23,8 +23,8 @@ from leadnurture.store.instants import DAY, Instant, day_number, day_of, from_mi
 from leadnurture.store.tables import Account, Clock
 from leadnurture.store.work import empty, work_lead, work_said, work_settle
 
-clock: Final[Table] = Clock.__table__  # type: ignore[attr-defined] # SQLModel's tables have it
-accounts: Final[Table] = Account.__table__  # type: ignore[attr-defined] # as above
+clock: Final[Table] = Clock.__table__
+accounts: Final[Table] = Account.__table__
 NOW: Final = datetime(2026, 10, 25, 0, 30, 0, 1, tzinfo=UTC)
 
 
