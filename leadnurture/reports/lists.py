@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, exists, func, or_, select
 
 from leadnurture.profile.evidence import name_of
+from leadnurture.reports.ways import mail_trouble
 from leadnurture.store.tables import metadata
 
 LEAD: Final = metadata.tables["lead"]
@@ -144,7 +145,7 @@ def outbox(
             planned_at=row.planned_at,
             send_at=row.send_at,
             sent_at=row.sent_at,
-            trouble=row.trouble,
+            trouble=mail_trouble(row.trouble) if row.trouble else None,
             is_rendered=row.template is not None,
         )
         for row in connection.execute(_page(question, MESSAGE.c.id, limit, before))

@@ -21,6 +21,7 @@ from leadnurture.reports.chart import ChartCounts, program_chart
 from leadnurture.reports.ways import (
     ALARMING,
     PROGRAM_WIDE,
+    TROUBLES,
     does,
     is_branch,
     is_reaction,
@@ -75,8 +76,20 @@ class StepRow:
     silent: int | None
     """Left because time was up."""
     next_due: datetime | None
-    troubles: tuple[tuple[str, int], ...]
-    """(why, how many) could not get what the step does, in the last 30 days."""
+    troubles: tuple["TroubleRow", ...]
+    """Most frequent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleRow:
+    """How many could not get what a step does, and why, in the last 30 days."""
+
+    why: str
+    text: str
+    """The same for people."""
+    leads: int
+    is_alarming: bool
+    """Whether a person should look at it; else the program has its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,10 +322,15 @@ def _steps(
             reacted=left[name][True] if _listens(current.get(name)) else None,
             silent=left[name][False] if _listens(current.get(name)) else None,
             next_due=_not_past(here[name].next_due, now) if name in here else None,
-            troubles=tuple(sorted(troubles[name].items(), key=lambda item: -item[1])),
+            troubles=_troubles(troubles[name]),
         )
         for name in names
     )
+
+
+def _troubles(counted: Mapping[str, int]) -> tuple[TroubleRow, ...]:
+    rows = (TroubleRow(why, TROUBLES[why], leads, why in ALARMING) for why, leads in counted.items())
+    return tuple(sorted(rows, key=lambda row: -row.leads))
 
 
 def _listens(step: Step | None) -> bool:

@@ -1,5 +1,6 @@
 """The told story of a lead: every row as an entry with its moment, its words and its reason, in order."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from leadnurture.domain.company import Company
 from leadnurture.profile.telling import agreement_told, date_told, local, moment_told, told
+from leadnurture.reports.ways import mail_trouble, rule_told
 from leadnurture.store.tables import metadata
 
 ENROLLMENT: Final = metadata.tables["enrollment"]
@@ -38,6 +40,9 @@ MAIL_STATUS: Final = {
     "bounced": "It bounced.",
     "complained": "It was reported as spam.",
 }
+SWITCHES: Final = frozenset({"became a client", "is no client any more"})
+"""Changes of the track, in which the stages begin anew."""
+BY: Final = re.compile(r"^(accepted|returned) by ([\w.-]+)")
 ENDED: Final = {
     "completed": "Completed",
     "reached": "Reached the goal of",
@@ -102,7 +107,7 @@ def story(connection: Connection, lead: Row[Any], setting: Setting) -> tuple[Ent
     entries += _reactions(reactions, points, interests, setting)
     entries += _points(points, setting)
     entries += _mails(_of(connection, MESSAGE, lead.id), reactions, setting)
-    entries += _stages(_of(connection, STAGE_CHANGE, lead.id))
+    entries += _stages(_of(connection, STAGE_CHANGE, lead.id), setting)
     entries += _handoffs(_of(connection, HANDOFF, lead.id), setting)
     entries += _moves(connection, lead.id, setting)
     entries += [_deal(row) for row in _of(connection, DEAL, lead.id)]
@@ -193,15 +198,23 @@ def _mail_reasons(row: Row[Any], opened: datetime | None, setting: Setting) -> I
     if row.send_at != row.planned_at:
         yield f"Planned for {setting.moment(row.planned_at)}, moved by working hours, pace or a hold."
     if row.trouble:
-        yield f"{row.trouble[:1].upper()}{row.trouble[1:].rstrip('.')}."
+        yield mail_trouble(row.trouble)
 
 
-def _stages(rows: Iterable[Row[Any]]) -> Iterator[Entry]:
+def _stages(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
     for row in rows:
         agreement = f"Agreement of {agreement_told(row.agreement)}." if row.agreement else ""
         saw = f" ({row.saw})" if row.saw else ""
         words = f"{row.from_stage} → {row.to_stage}".replace("_", " ")
-        yield Entry(row.at, "stage", words, f"{row.rule}{saw}. {agreement}".strip())
+        why = f"{_with_names(row.rule, setting)}{saw}"
+        if row.rule in SWITCHES:
+            words, why = f"{row.rule[:1].upper()}{row.rule[1:]}", words
+        yield Entry(row.at, "stage", words, f"{why}. {agreement}".strip())
+
+
+def _with_names(rule: str, setting: Setting) -> str:
+    """`returned by lena: no budget` with her whole name."""
+    return BY.sub(lambda found: f"{found[1]} by {setting.person(found[2])}", rule)
 
 
 def _handoffs(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
@@ -229,7 +242,8 @@ def _moves(connection: Connection, lead_id: int, setting: Setting) -> Iterator[E
     for row in connection.execute(question):
         saw = f" ({row.saw})" if row.saw else ""
         step = row.to_step or row.from_step
-        yield Entry(row.at, "moved", _move(row, setting), f"{row.rule}{saw}", program=row.program, step=step)
+        why = f"{_with_names(rule_told(row.rule), setting)}{saw}"
+        yield Entry(row.at, "moved", _move(row, setting), why, program=row.program, step=step)
 
 
 def _move(row: Row[Any], setting: Setting) -> str:

@@ -6,17 +6,29 @@ program, so that both meet.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from leadnurture.domain.program import Go, Program, Send, Step
-from leadnurture.domain.timing import Anchored
+from leadnurture.domain.timing import After, Anchored, FactAnchor
 from leadnurture.domain.vocabulary import WHYS
 
 TROUBLE: Final = re.compile(rf" \(({'|'.join(WHYS)})\)$")
 PROGRAM_WIDE: Final = " (program)"
 # Troubles that a person should look at; all others are the planned answer to a deviation.
 ALARMING: Final = frozenset({"failed", "refused"})
+TROUBLES: Final[Mapping[str, str]] = {
+    "empty": "nothing left to send",
+    "had": "had it already",
+    "declined": "declined it before",
+    "late": "its time had passed",
+    "held": "held back too long",
+    "failed": "could not be delivered",
+    "cancelled": "cancelled",
+    "no_date": "no date is known",
+    "refused": "must not be mailed",
+}
+"""Why a step could not do what it says, for people."""
 
 
 def rules_of(program: Program, step: Step) -> Iterator[tuple[str, Go]]:
@@ -49,6 +61,22 @@ def rule_without_trouble(rule: str) -> tuple[str, str | None]:
     return (rule[: found.start()], found[1]) if found else (rule, None)
 
 
+def rule_told(rule: str) -> str:
+    """A transition's rule for people: `otherwise: nothing left to send`."""
+    way, why = rule_without_trouble(rule)
+    if way.endswith(PROGRAM_WIDE):
+        way = f"{way.removesuffix(PROGRAM_WIDE)}, from every step"
+    if way.startswith("pause "):
+        way = f"while {way.removeprefix('pause ')}"
+    return f"{way}: {TROUBLES[why]}" if why else way
+
+
+def mail_trouble(trouble: str) -> str:
+    """Why a mail did not leave, as a sentence."""
+    said = "the lead had moved on" if trouble == "moved on" else trouble
+    return f"{said[:1].upper()}{said[1:].rstrip('.')}."
+
+
 def is_reaction(rule: str) -> bool:
     """Whether the lead did something; the other ways are silence, trouble, chance."""
     return rule.startswith("on ")
@@ -72,9 +100,17 @@ def does_briefly(step: Step) -> str:
     if step.split:
         return "by chance"
     if step.after is not None:
-        return f"waits until {step.after}" if isinstance(step.after, Anchored) else f"waits {step.after}"
+        return _waits(step.after)
     conditions = [arm.when.text for arm in step.then if arm.when]
     return conditions[0] if conditions else "waits for a reaction" if step.on else "goes on"
+
+
+def _waits(after: After) -> str:
+    if not isinstance(after, Anchored):
+        return f"waits {after}"
+    if after.duration.amount == 0 and isinstance(after.anchor, FactAnchor):
+        return f"waits until {after.anchor.fact}"
+    return f"waits until {after}"
 
 
 def does(step: Step) -> str:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from leadnurture.domain.program import Program
+from leadnurture.domain.program import Program, Step
+from leadnurture.domain.timing import Anchored, Duration, FactAnchor
 from leadnurture.engine.steps import build_statements
 from leadnurture.reports import ChartCounts, program_chart
-from leadnurture.reports.ways import rules_of
+from leadnurture.reports.ways import does, rules_of
 from tests.profile.rows import ROOT, sample_company
 
 MERMAID = ROOT / "leadnurture" / "web" / "static" / "vendor" / "mermaid.min.js"
@@ -87,6 +88,14 @@ def test_the_small_reading_finds_what_mermaid_refuses() -> None:
     assert problems_of('flowchart TD\n  end["a"]') == ["end"]
     assert problems_of('flowchart TD\n  s_a["say "no""]') == ['say "no"']
     assert problems_of('flowchart TD\n  s_a["a"]\n  s_a --> s_b') == ["s_b"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "says"), [(0, "waits until budget_on"), (45, "waits until 45 days before budget_on")]
+)
+def test_a_wait_for_the_very_day_names_the_day_alone(amount: int, says: str) -> None:
+    after = Anchored(Duration(amount, "days"), "before", FactAnchor("budget_on"))
+    assert does(Step("wait", after=after)) == says
 
 
 def test_the_count_stands_in_the_box_and_what_moved_on_the_line() -> None:

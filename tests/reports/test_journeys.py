@@ -312,3 +312,34 @@ def test_a_long_past_costs_the_same_statements(database: Database) -> None:
             )
             add_point(connection, 1, 1, reaction_id)
     assert count_statements(database, lambda: told(database)) == few
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("otherwise (empty)", "otherwise: nothing left to send"),
+        ("then (late)", "then: its time had passed"),
+        ("on replied (program)", "on replied, from every step"),
+        ("pause account.open_handoff", "while account.open_handoff"),
+        ("accepted by lena", "accepted by Lena Ott"),
+        ("returned by sales: no budget", "returned by sales: no budget"),
+    ],
+)
+def test_the_reason_of_a_move_is_told_in_words(database: Database, rule: str, words: str) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = add_lead(connection)
+        series = add_enrollment(connection, lead_id, "scaling-series", "seat")
+        add_move(connection, series, lead_id, "invite > seat", rule, at=NOW)
+    assert told(database).story[-1].why == words
+
+
+def test_a_change_of_the_track_is_told_as_what_it_is(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        add(
+            connection, "stage_change", lead_id=add_lead(connection, track="clients"), track="clients",
+            from_stage="won", to_stage="new", rule="became a client", agreement="2026-12-01", at=NOW,
+        )  # fmt: skip
+    last = told(database).story[-1]
+    assert (last.text, last.why) == ("Became a client", "won → new. Agreement of 1 December 2026.")

@@ -71,7 +71,7 @@ def test_the_steps_tell_who_is_there_who_came_and_how_they_left(database: Databa
     page = page_of(database)
     invite = step(page, "invite")
     assert (invite.here, invite.came, invite.reacted, invite.silent) == (0, 3, 1, 1)
-    assert invite.troubles == (("failed", 1),)
+    assert [(row.why, row.leads, row.is_alarming) for row in invite.troubles] == [("failed", 1, True)]
     assert invite.does == "sends the next webinar about scaling"
     assert (step(page, "seat").here, step(page, "seat").next_due) == (1, NOW)
     assert (step(page, "letter").here, step(page, "letter").came) == (1, 1)

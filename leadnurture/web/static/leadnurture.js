@@ -33,5 +33,20 @@ if (window.mermaid) {
       ".edgeLabel,.edgeLabel p,.labelBkg{background:var(--paper)!important;color:var(--ink-2)!important;font-size:12px}" +
       ".nodeLabel b{font-size:15px;font-weight:620}.nodeLabel small{color:var(--ink-3);font-size:12px}",
   });
-  mermaid.run().then(() => document.querySelectorAll(".chart .scroll").forEach((box) => { box.scrollLeft = (box.scrollWidth - box.clientWidth) / 2; }));
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  // Where lines crowd, a label that lies on another gives way downwards.
+  const part = (svg) => {
+    const labels = [...svg.querySelectorAll(".edgeLabels > .edgeLabel")].filter((label) => label.textContent.trim());
+    const top = (label) => label.getBoundingClientRect().top;
+    labels.sort((a, b) => top(a) - top(b)).forEach((label, index) => labels.slice(0, index).forEach((above) => {
+      const [mine, its] = [label.getBoundingClientRect(), above.getBoundingClientRect()];
+      const moved = label.transform.baseVal.numberOfItems && meet(mine, its) && label.transform.baseVal.getItem(0);
+      if (moved) moved.setTranslate(moved.matrix.e, moved.matrix.f + (its.bottom - mine.top) / svg.getScreenCTM().a);
+    }));
+  };
+  const middle = (element) => { const box = element.getBoundingClientRect(); return (box.left + box.right) / 2; };
+  mermaid.run().then(() => document.querySelectorAll(".chart .scroll").forEach((box) => {
+    part(box.querySelector("svg"));
+    box.scrollLeft += middle(box.querySelector(".node")) - middle(box);
+  }));
 }
