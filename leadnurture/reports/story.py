@@ -208,7 +208,8 @@ def _stages(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
         words = f"{row.from_stage} → {row.to_stage}".replace("_", " ")
         why = f"{_with_names(row.rule, setting)}{saw}"
         if row.rule in SWITCHES:
-            words, why = f"{row.rule[:1].upper()}{row.rule[1:]}", words
+            again = "The stages begin anew" if row.from_stage == row.to_stage else words
+            words, why = f"{row.rule[:1].upper()}{row.rule[1:]}", again
         yield Entry(row.at, "stage", words, f"{why}. {agreement}".strip())
 
 
