@@ -81,9 +81,9 @@ def _leaving(site: Site, token: str) -> tuple[lookup.Reader, int | None]:
 
 @router.api_route("/w/{token}", methods=READ)
 def ask_for_seat(token: str, site: Here) -> HTMLResponse:
-    """The page with the buttons to register and to decline."""
+    """The page with the buttons to register and to decline; what the link said stands first."""
     _, seat = _seat(site, token)
-    return _seat_page(site, seat)
+    return _seat_page(site, seat, declines=site.project.links.read_decline(token) is not None)
 
 
 @router.post("/w/{token}")
@@ -92,7 +92,7 @@ def answer_for_seat(
 ) -> HTMLResponse:
     """Records the answer; whoever answers again is taken at his last word."""
     message_id, seat = _seat(site, token)
-    if answer == "registered" and seat.obstacle(site.project.clock()):
+    if answer == "registered" and (not seat.session or seat.obstacle(site.project.clock())):
         return _seat_page(site, seat)
     if answer != seat.standing:
         about = {"message_id": message_id, "content": seat.content, "session": seat.session or None}
@@ -113,9 +113,12 @@ def _seat(site: Site, token: str) -> tuple[int, lookup.Seat]:
     return offered.message_id, seat
 
 
-def _seat_page(site: Site, seat: lookup.Seat, answered: str | None = None) -> HTMLResponse:
+def _seat_page(
+    site: Site, seat: lookup.Seat, answered: str | None = None, *, declines: bool = False
+) -> HTMLResponse:
     values = {
         "seat": seat,
+        "declines": declines,
         "answered": answered,
         "when": "" if seat.starts_at is None else _local_time(seat),
         "obstacle": seat.obstacle(site.project.clock()),
@@ -193,5 +196,5 @@ def return_reasons(definitions: Definitions, track: str) -> list[dict[str, str]]
 
 def _next(definitions: Definitions, known: ReturnReason) -> str:
     if known.program:
-        return f"Goes on in the program {definitions.program(known.program).title}"
+        return f"Goes on in the program “{definitions.program(known.program).title}”"
     return "Goes on where the program stood" if known.go == "resume" else "No further programs"

@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -157,6 +158,29 @@ def test_a_button_records_the_answer(world: World, client: Client, link: str, an
     assert page.status_code == 200
     (standing,) = world.rows("standing")
     assert (standing["kind"], standing["content"], standing["session"]) == (answer, "scaling-1", "january")
+
+
+def buttons(page: str) -> list[tuple[str, bool]]:
+    """The answers that a page offers, and whether each is the solid one."""
+    found = re.findall(r'<button( class="primary")? name="answer" value="(\w+)">', page)
+    return [(answer, bool(solid)) for solid, answer in found]
+
+
+def test_what_the_link_said_stands_first(world: World, client: Client) -> None:
+    tokens = world.tokens()
+    assert buttons(client.get(tokens["register"]).text) == [("registered", True), ("declined", False)]
+    assert buttons(client.get(tokens["decline"]).text) == [("declined", True), ("registered", False)]
+
+
+def test_content_without_a_session_is_declined_and_has_no_seats(world: World, client: Client) -> None:
+    path = world.desk.links.decline(world.message, "").removeprefix("http://127.0.0.1")
+    assert buttons(client.get(path).text) == [("declined", True)]
+    client.post(path, data={"answer": "registered"})
+    assert world.rows("standing") == []
+    page = client.post(path, data={"answer": "declined"}).text
+    assert "We will not send it again" in page
+    assert buttons(page) == []
+    assert world.rows("standing")[0]["kind"] == "declined"
 
 
 def test_the_last_word_holds(world: World, client: Client) -> None:
