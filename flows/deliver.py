@@ -12,11 +12,12 @@ from sqlalchemy import func, select
 
 from flows.artifacts import show_failures
 from flows.projects import project_at
-from flows.runs import PARTLY_FAILED, Runs, counted, rename_run, same_as
+from flows.runs import PARTLY_FAILED, Runs, rename_run, same_as
 from flows.work import Work, once, result_so_far
 from leadnurture import mail
 from leadnurture.app import Project, machine_now
 from leadnurture.mail import Delivered
+from leadnurture.profile.telling import counted
 from leadnurture.store.tables import metadata
 
 BATCH: Final = 2_000

@@ -14,12 +14,13 @@ from sqlalchemy import func, select
 
 from flows.artifacts import show_failures
 from flows.projects import project_at
-from flows.runs import PARTLY_FAILED, Runs, counted, rename_run, same_as
+from flows.runs import PARTLY_FAILED, Runs, rename_run, same_as
 from flows.work import Work, once
 from leadnurture import engine, sales
 from leadnurture.app import Project, send_notices, upcoming
 from leadnurture.domain.vocabulary import Track
 from leadnurture.engine import Looked
+from leadnurture.profile.telling import counted
 from leadnurture.store.tables import metadata
 
 logger = logging.getLogger("leadnurture.flows")

@@ -21,12 +21,13 @@ from sqlalchemy import func, select
 
 from flows.artifacts import show_chart
 from flows.projects import project_at
-from flows.runs import Runs, counted
+from flows.runs import Runs
 from flows.work import Work, once, result_so_far
 from leadnurture import engine
 from leadnurture.app import Project, machine_now
 from leadnurture.domain.program import Program
 from leadnurture.engine import StepDone, WaveBegun
+from leadnurture.profile.telling import counted
 from leadnurture.store.tables import metadata
 
 logger = logging.getLogger("leadnurture.flows")

@@ -37,11 +37,6 @@ PARTLY_FAILED: Final = "PartlyFailed"
 """The state of what failed in part: completed, by a name that says so."""
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 lead`, `240 leads`, as runs and tasks are named."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def rename_run(name: str) -> None:
     """Says in the list of runs what came of the current one; a completed state alone is green in it."""
     try:

@@ -92,6 +92,11 @@ def number_told(number: float) -> str:
     return f"{int(number):,}" if float(number).is_integer() else f"{number:,}"
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 lead`, `8 leads`, `0 leads`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def fact_value(kind: str, text: str | None, number: float | None) -> Value | None:
     """A fact as a value, from the two columns in which it lies."""
     if number is None:

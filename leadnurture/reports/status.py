@@ -1,6 +1,7 @@
 """The numbers of the whole: what there is, where it stands, what is due."""
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -8,12 +9,15 @@ from typing import Final
 from sqlalchemy import Column, Connection, Table, func, select
 
 from leadnurture.domain.vocabulary import GONE_STATUSES, STAGES
+from leadnurture.profile.telling import counted
 from leadnurture.reports.programs import ProgramRow, programs
 from leadnurture.store.tables import metadata
 
 LEAD: Final = metadata.tables["lead"]
 MESSAGE: Final = metadata.tables["message"]
-WIDTH: Final = 16
+WIDTH: Final = 18
+LINE: Final = 100
+TIED: Final = "\xa0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +89,28 @@ def duplicates(connection: Connection) -> int:
 
 def render_status(status: Status) -> str:
     """The numbers for a terminal."""
-    lines = [f"{status.leads:,} leads, {status.enrollments:,} enrollments, {status.due:,} due now", ""]
+    sums = counted(status.leads, "lead"), counted(status.enrollments, "enrollment"), f"{status.due:,} due now"
+    lines = [", ".join(sums), ""]
     for name in ("tracks", "stages", "enrollments_by_status", "messages", "reactions", "handoffs", "notices"):
         counts: Mapping[str, int] = getattr(status, name)
-        told = ", ".join(f"{word} {count:,}" for word, count in counts.items()) or "none"
-        lines.append(f"{name.removesuffix('_by_status'):{WIDTH}}{told}")
-    lines.append(
-        f"{'almost qualified':{WIDTH}} {status.almost_qualified:,}; suppressed {status.suppressed:,}"
-    )
+        told = [f"{word.replace('_', ' ')} {count:,}" for word, count in counts.items()]
+        lines += _row(name.removesuffix("_by_status"), told or ["none"])
+    lines += _row("almost qualified", [f"{status.almost_qualified:,}"])
+    lines += _row("suppressed", [f"{status.suppressed:,}"])
+    if not status.programs:
+        return "\n".join([*lines, "", "There is no program yet; `leadnurture apply` brings them in."]) + "\n"
     lines += ["", f"{'program':<28}{'in it':>8}{'due':>8}{'enrolled':>10}{'goal':>8}  next due (UTC)"]
     lines += [_program_line(row, status.now) for row in status.programs]
     return "\n".join(lines) + "\n"
+
+
+def _row(name: str, told: Sequence[str]) -> list[str]:
+    """A name and its counts, on as many lines as they need; a count stays with its word."""
+    text = ", ".join(each.replace(" ", TIED) for each in told)
+    lines = textwrap.wrap(
+        text, LINE, initial_indent=f"{name:{WIDTH}}", subsequent_indent=" " * WIDTH, break_on_hyphens=False
+    )
+    return [line.replace(TIED, " ") for line in lines]
 
 
 def _program_line(row: ProgramRow, now: datetime) -> str:

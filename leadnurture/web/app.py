@@ -34,6 +34,10 @@ STATUS: Final[dict[type, int]] = {
     StorageFullError: 507,
 }
 FOR_MACHINES: Final = ("/api/", "/hooks/", "/healthz", "/readyz", "/metrics")
+TITLES_OF_OURS: Final[dict[type, str]] = {
+    doors.BrokenLinkError: "This link does not work",
+    NotFoundError: "There is nothing here",
+}
 TITLES: Final = {
     403: "Not from here",
     404: "This page does not exist",
@@ -59,7 +63,7 @@ def create_app(project: Project) -> FastAPI:
 
 def _ours(request: Request, error: Exception) -> Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    return _said(request, status, str(error))
+    return _said(request, status, str(error), TITLES_OF_OURS.get(type(error)))
 
 
 def _invalid(request: Request, _: Exception) -> Response:
@@ -84,11 +88,11 @@ def _bug(request: Request, error: Exception) -> Response:
     return response
 
 
-def _said(request: Request, status: int, sentence: str) -> Response:
+def _said(request: Request, status: int, sentence: str, title: str | None = None) -> Response:
     if request.url.path.startswith(FOR_MACHINES):
         return JSONResponse({"error": sentence}, status)
     site: Site = request.app.state.site
-    return site.sorry(TITLES.get(status, "Something went wrong"), sentence, status=status)
+    return site.sorry(title or TITLES.get(status, "Something went wrong"), sentence, status=status)
 
 
 def _route(request: Request) -> str:

@@ -62,7 +62,8 @@ def number(value: float | None) -> str:
 
 def counted(value: int, one: str, many: str | None = None) -> str:
     """`1 lead`, `8 leads`, `no leads`."""
-    return f"{number(value) if value else 'no'} {one if value == 1 else many or one + 's'}"
+    told = telling.counted(value, one, many)
+    return told if value else f"no{told.removeprefix('0')}"
 
 
 def share(part: float, whole: float) -> str:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 from leadnurture.reports import as_json, duplicates, render_status, status
 from leadnurture.store import Database
@@ -62,9 +63,21 @@ def test_a_person_reads_them_in_a_terminal(database: Database) -> None:
     some_of_all(database)
     with database.read() as connection:
         text = render_status(status(connection, NOW))
-    assert text.startswith("4 leads, 1 enrollments, 1 due now\n")
-    assert "handoffs        open 1" in text
+    assert text.startswith("4 leads, 1 enrollment, 1 due now\n")
+    assert "stages            new 3, handed off 1\n" in text
+    assert "handoffs          open 1\n" in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_many_kinds_take_a_line_more_under_the_first(database: Database) -> None:
+    kinds = {f"reaction{number}": number for number in range(8)}
+    with database.read() as connection:
+        numbers = replace(status(connection, NOW), reactions=kinds)
+    lines = render_status(numbers).splitlines()
+    (first,) = (index for index, line in enumerate(lines) if line.startswith("reactions"))
+    assert lines[first + 1].startswith(" " * 18 + "reaction")
+    assert max(map(len, lines)) <= 100
+    assert lines[-1] == "There is no program yet; `leadnurture apply` brings them in."
 
 
 def test_an_empty_project_has_numbers_too(database: Database) -> None:

@@ -183,6 +183,13 @@ def test_content_without_a_session_is_declined_and_has_no_seats(world: World, cl
     assert world.rows("standing")[0]["kind"] == "declined"
 
 
+def test_a_link_that_is_cut_off_says_what_to_do(world: World, client: Client) -> None:
+    page = client.get(world.tokens()["register"][:-3])
+    assert page.status_code == 404
+    assert "This link does not work" in page.text
+    assert "Open it again from the mail" in page.text
+
+
 def test_the_last_word_holds(world: World, client: Client) -> None:
     path = world.tokens()["register"]
     for seconds, answer in enumerate(["registered", "declined", "registered"]):
