@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def check(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
-    """Read every file of the project and list all that is wrong, each with its place and remedy."""
+    """List all that is wrong in the project's files.
+
+    Each problem has its place and remedy. Nothing is changed, and no database is needed.
+    """
     examined = examine(project.resolve(), machine_now())
     found = {"errors": examined.errors, "warnings": examined.warnings}
     show(
@@ -23,11 +26,16 @@ def check(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> No
 
 
 def _verdict(errors: int) -> str:
-    return "Everything is right." if not errors else f"{errors} to mend." if errors > 1 else "One to mend."
+    if not errors:
+        return "Everything is right."
+    return f"{errors} problem{'s' if errors > 1 else ''} to mend."
 
 
 def apply(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
-    """Let the project's files hold from now on; leads in flight move to the new versions."""
+    """Let the project's files hold from now on.
+
+    They are checked first, all or nothing. Leads in flight move to the new versions.
+    """
     opened = open_project(project)
     applied = apply_project(opened, opened.clock())
     show(applied, form, lambda: _told_of(applied))
@@ -54,7 +62,10 @@ def migrate(project: ProjectFolder = HERE) -> None:
 
 
 def schema(project: ProjectFolder = HERE) -> None:
-    """Write the JSON Schemas with which an editor completes and checks the project's files."""
+    """Write the JSON Schemas for the editor.
+
+    With them it completes and checks the project's files while you write.
+    """
     from leadnurture.definitions import write_schemas
 
     root = find_project(project)

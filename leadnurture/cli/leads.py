@@ -20,7 +20,11 @@ def import_leads(
     project: ProjectFolder = HERE,
     form: OutputFormat = Format.text,
 ) -> None:
-    """Import leads; rows that cannot be used come back in FILE.rejected.csv, each with the reason."""
+    """Import leads from a CSV file.
+
+    Rows that cannot be used come back in FILE.rejected.csv, each with the reason. The same file twice gives
+    the same leads once.
+    """
     from leadnurture.imports import import_file
 
     opened = open_project(project)
@@ -36,7 +40,7 @@ def import_leads(
 
 
 def status(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
-    """Show how many leads, enrollments, messages, reactions and handoffs there are, and what is due."""
+    """Show how many there are of everything, and what is due."""
     from leadnurture import reports
 
     opened = open_project(project)
@@ -58,10 +62,14 @@ def explain(lead: LeadName, project: ProjectFolder = HERE, form: OutputFormat = 
 def react(  # noqa: PLR0913, PLR0917 - the options of a command
     lead: LeadName,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="registered, attended, replied, visited …")],
-    content: Annotated[str | None, typer.Option(help="The content it is about.")] = None,
-    session: Annotated[str | None, typer.Option(help="The session of that content.")] = None,
-    argument: Annotated[str | None, typer.Option(help="The path of a visit, the answer of a form.")] = None,
-    key: Annotated[str | None, typer.Option(help="Your own id of it: told twice, it counts once.")] = None,
+    content: Annotated[str | None, typer.Option(metavar="NAME", help="The content it is about.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="NAME", help="The session of that content.")] = None,
+    argument: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The path of a visit, the answer of a form.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="ID", help="Your own id of it: told twice, it counts once.")
+    ] = None,
     project: ProjectFolder = HERE,
     form: OutputFormat = Format.text,
 ) -> None:
@@ -87,15 +95,18 @@ def react(  # noqa: PLR0913, PLR0917 - the options of a command
 
 
 def close(
-    content: Annotated[str, typer.Argument(help="The webinar or event.")],
-    session: Annotated[str, typer.Argument(help="Its session.")],
+    content: Annotated[str, typer.Argument(metavar="CONTENT", help="The webinar or event.")],
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="Its session.")],
     attended: Annotated[
         Path, typer.Argument(metavar="ATTENDED.csv", help="The addresses of those who came.")
     ],
     project: ProjectFolder = HERE,
     form: OutputFormat = Format.text,
 ) -> None:
-    """Close an attendance list: who is in the file attended, who was registered and is not has missed it."""
+    """Close the attendance list of a session.
+
+    Whose address is in the file attended; who was registered and is not in it has missed it.
+    """
     from leadnurture.engine import close_session
     from leadnurture.imports import read_emails
 
@@ -106,15 +117,17 @@ def close(
     show(
         recorded,
         form,
-        lambda: f"{recorded.recorded:,} recorded, {len(recorded.unknown):,} addresses are unknown.",
+        lambda: f"{recorded.recorded:,} recorded, addresses unknown: {len(recorded.unknown):,}.",
     )
 
 
 def deal(
     lead: LeadName,
-    outcome: Annotated[Literal["won", "lost"], typer.Argument(metavar="won|lost")],
-    value: Annotated[float | None, typer.Option(help="What it is worth.")] = None,
-    key: Annotated[str | None, typer.Option(help="Your own id of it: told twice, it counts once.")] = None,
+    outcome: Annotated[Literal["won", "lost"], typer.Argument(metavar="OUTCOME", help="How it ended.")],
+    value: Annotated[float | None, typer.Option(metavar="NUMBER", help="What it is worth.")] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="ID", help="Your own id of it: told twice, it counts once.")
+    ] = None,
     project: ProjectFolder = HERE,
 ) -> None:
     """Record that the deal with a lead was won or lost."""

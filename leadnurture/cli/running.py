@@ -25,7 +25,10 @@ Result = TypeVar("Result")
 
 
 def up(project: ProjectFolder = HERE) -> None:
-    """Run everything on this machine: Prefect's server, the web server and the worker; until Ctrl-C."""
+    """Run everything on this machine until Ctrl-C.
+
+    That is Prefect's server, the web server and the worker.
+    """
     from flows.supervisor import Supervisor
 
     opened = open_project(project)
@@ -42,7 +45,10 @@ def up(project: ProjectFolder = HERE) -> None:
 
 
 def web(project: ProjectFolder = HERE) -> None:
-    """Run the web server: public links, hooks, the API and the pages."""
+    """Run the web server.
+
+    It answers public links, hooks, the API and the pages.
+    """
     opened = open_project(project)
     settings = opened.settings
     configure_logs(settings)
@@ -67,7 +73,10 @@ def _refuse_busy(host: str, port: int) -> None:
 
 
 def worker(project: ProjectFolder = HERE) -> None:
-    """Run the clock with everything that falls due: waves, mails, handoffs."""
+    """Run the clock with everything that falls due.
+
+    That is looks, waves, mails and handoffs. Any number of workers share the work.
+    """
     opened = _open_for_flows(project)
     opened.definitions()
     from flows.worker import Worker
@@ -76,7 +85,7 @@ def worker(project: ProjectFolder = HERE) -> None:
 
 
 def wave(
-    program: Annotated[str, typer.Argument(metavar="PROGRAM")],
+    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Its name, as `status` lists it.")],
     project: ProjectFolder = HERE,
     form: OutputFormat = Format.text,
 ) -> None:
@@ -104,7 +113,10 @@ def _told_of(done: "WaveDone") -> str:
 
 
 def look(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
-    """Look at the leads that changed now: scores, enrollments, stages, the threshold."""
+    """Look at the leads that changed.
+
+    That brings scores, enrollments, stages and handoffs up to date.
+    """
     opened = _open_for_flows(project)
     from flows.handoff import run_look
     from leadnurture.domain.vocabulary import TRACKS
@@ -146,19 +158,28 @@ def deliver(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> 
 
 def demo(
     project: ProjectFolder = HERE,
-    seconds: Annotated[float | None, typer.Option(help="End by itself so long after the first wave.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="N", help="End by itself so long after the first wave.")
+    ] = None,
 ) -> None:
-    """Run the whole system on sample leads, with an audience that responds in time-lapse."""
+    """Run the whole system on sample leads.
+
+    An audience responds in time-lapse; a summary comes at the end. It leaves the project's own data alone.
+    """
     raise typer.Exit(import_module("leadnurture.demo").run(find_project(project), seconds))
 
 
 def bench(
     form: OutputFormat = Format.text,
     leads: Annotated[
-        list[int] | None, typer.Option(help="How many leads; may be repeated. 1000, 10000 and 100000.")
+        list[int] | None,
+        typer.Option(metavar="N", help="How many; may be repeated. Else 1000, 10000 and 100000."),
     ] = None,
 ) -> None:
-    """Print the benchmark table: the engine beside the same work in hand-written bulk SQL."""
+    """Print the benchmark table.
+
+    It sets the engine beside the same work in hand-written bulk SQL.
+    """
     raise typer.Exit(import_module("leadnurture.bench").run(form.value, leads))
 
 

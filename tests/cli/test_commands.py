@@ -82,6 +82,16 @@ def test_check_says_that_the_sample_company_is_right(run: Run) -> None:
     assert (result.returncode, result.stdout) == (0, "Everything is right.\n")
 
 
+def test_the_list_of_commands_says_what_each_does_in_a_whole_sentence() -> None:
+    command = [sys.executable, "-m", "leadnurture", "--help"]
+    listed = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"}
+    )
+    lines = listed.stdout.partition("Commands:\n")[2].splitlines()
+    assert len(lines) > 10
+    assert [line for line in lines if line.endswith("...") or not line.endswith(".")] == []
+
+
 def test_check_lists_what_is_wrong_with_its_place(run: Run, project: Path) -> None:
     program = project / "config/prospects/programs/scaling-series.yaml"
     program.write_text(program.read_text().replace("registered: seat", "registered: seet", 1))
