@@ -7,7 +7,7 @@ from uuid import uuid4
 import typer
 
 from leadnurture.app import find_lead, open_project
-from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, columns, progress, show, told
+from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
 
 if TYPE_CHECKING:
     from leadnurture.imports import ImportReport
@@ -148,7 +148,7 @@ def _told_of(report: "ImportReport") -> str:
     if report.ignored_columns:
         lines.append(f"Columns that mean nothing to us: {', '.join(report.ignored_columns)}")
     counts = ("rows", "created", "updated", "unchanged", "rejected", "reactions")
-    lines.append(columns([(name, f"{getattr(report, name):,}") for name in counts]))
+    lines += [f"{name:<9} {getattr(report, name):>9,}" for name in counts]
     if report.rejected_file:
         lines.append(f"The rejected rows and their reasons are in {report.rejected_file}")
     return "\n".join(lines)

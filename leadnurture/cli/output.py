@@ -68,13 +68,3 @@ def progress(what: str, form: Format) -> Iterator[Callable[[str], None]]:
             yield lambda done: status.update(f"{what}: {done}")
     else:
         yield lambda done: told(f"{what}: {done}")
-
-
-def columns(rows: list[tuple[str, ...]]) -> str:
-    """Rows as aligned columns."""
-    if not rows:
-        return ""
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
