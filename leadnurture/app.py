@@ -169,7 +169,7 @@ def send_notices(project: Project, now: datetime) -> "Sent":
 
     def send(notice: "NoticeMail") -> str | None:
         mail = Mail(
-            key=notice.message_id,
+            key=notice.key,
             to=notice.to,
             to_name=notice.name,
             sender_name=company.sender_name,

@@ -19,7 +19,7 @@ from leadnurture.demo.rows import Offer
 from leadnurture.demo.visits import Visitor, links_in
 from leadnurture.store import Database
 
-NOTICE: Final = re.compile(r"notice-(\d+)@")
+NOTICE: Final = re.compile(r"^notice-(\d+)\.eml$")
 ACCEPT: Final = "accept"
 READS: Final = timedelta(hours=3)
 GO_ON: Final = "not reached"

@@ -43,7 +43,7 @@ class NoticeMail:
     subject: str
     html: str
     text: str
-    message_id: str
+    key: str
     """The same at every try, so that a mail program shows a repeated one once."""
 
 
@@ -167,7 +167,7 @@ def _mail(
         subject=rendered.subject,
         html=rendered.html,
         text=rendered.text,
-        message_id=f"<notice-{row.id}@{company.sender_address.rpartition('@')[2]}>",
+        key=f"notice-{row.id}",
     )
 
 

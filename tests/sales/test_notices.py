@@ -95,7 +95,7 @@ def test_the_notice_says_who_and_why(database: Database) -> None:
     ):
         assert words in mail.text
         assert words.split(" to ")[0] in mail.html
-    assert mail.message_id == "<notice-1@example.com>"
+    assert mail.key == "notice-1"
 
 
 def test_the_text_of_a_notice_reads_well(database: Database) -> None:
