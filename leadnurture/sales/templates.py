@@ -21,6 +21,8 @@ from leadnurture.sales.decided import NoticeKind
 
 TITLE: Final = re.compile(r"<mj-title>(.*?)</mj-title>", re.DOTALL)
 INCLUDE: Final = re.compile(r'{% include "([a-z_]+\.txt)" %}')
+# Included by ourselves: MJML leaves sections that it includes without the width of the body.
+MJML_INCLUDE: Final = re.compile(r'<mj-include\s+path="([\w.-]+)"\s*/>')
 EMPTY_LINES: Final = re.compile(r"\n{3,}")
 
 HTML: Final = ImmutableSandboxedEnvironment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -79,12 +81,10 @@ class NoticeTemplate:
 def notice_template(folder: Path, kind: NoticeKind) -> NoticeTemplate:
     """A compiled notice, kept for the life of the process. Raises a LeadNurtureError that names the file."""
     path = folder / f"{kind}.mjml"
-    source = _read(path)
+    source = MJML_INCLUDE.sub(lambda found: _read(folder / found[1]), _read(path))
     title = TITLE.search(source)
     try:
-        compiled = mjml.mjml2html(
-            source, disable_comments=True, include_loader=lambda name: _read(folder / name)
-        )
+        compiled = mjml.mjml2html(source, disable_comments=True)
     except ValueError as error:
         raise InvalidInputError(f"{path}: {error}") from error
     text_path = folder / f"{kind}.txt"

@@ -115,6 +115,15 @@ def test_a_notice_asks_no_other_host_for_anything(database: Database) -> None:
     assert "src=" not in html
 
 
+def test_every_section_of_a_notice_has_the_width_of_the_mail(database: Database) -> None:
+    hand_off_ingrid(database)
+    post = Post()
+    send(database, post)
+    sections = sum((FOLDER / name).read_text().count("<mj-section") for name in ("handoff.mjml", "_why.mjml"))
+    assert sections == 4
+    assert post.mails[0].html.count("margin:0px auto;max-width:600px") == sections
+
+
 def test_a_lead_cannot_write_into_the_notice(database: Database) -> None:
     apply(database)
     with database.write() as connection:
