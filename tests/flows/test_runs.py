@@ -36,11 +36,11 @@ def api() -> Iterator[str]:
 
 
 @pytest.fixture
-def opened() -> Iterator[Callable[[str], Runs]]:
+def opened() -> Iterator[Callable[..., Runs]]:
     made: list[Runs] = []
 
-    def make(api: str) -> Runs:
-        made.append(Runs(api, patience=PATIENCE))
+    def make(api: str, patience: float = PATIENCE) -> Runs:
+        made.append(Runs(api, patience=patience))
         return made[-1]
 
     yield make
@@ -56,7 +56,7 @@ def of_letters(done: list[tuple[str, str]]) -> Work[str]:
     return Work(["a", "b"], carry_out)
 
 
-def test_the_run_does_the_work_when_it_comes(api: str, opened: Callable[[str], Runs]) -> None:
+def test_the_run_does_the_work_when_it_comes(api: str, opened: Callable[..., Runs]) -> None:
     done: list[tuple[str, str]] = []
     work = of_letters(done)
 
@@ -64,13 +64,13 @@ def test_the_run_does_the_work_when_it_comes(api: str, opened: Callable[[str], R
         for name in ("a", "b"):
             once(key, name, lambda: pytest.fail("not found"))
 
-    opened(api).carry_out(work, show)
+    opened(api, patience=SECONDS).carry_out(work, show)
     assert done == [("a", "runs"), ("b", "runs")]
 
 
 @pytest.mark.parametrize("answer", ["refused", "nothing"])
 def test_prefect_that_does_not_answer_is_told_once_and_left_alone(
-    answer: str, opened: Callable[[str], Runs], caplog: pytest.LogCaptureFixture
+    answer: str, opened: Callable[..., Runs], caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -85,9 +85,7 @@ def test_prefect_that_does_not_answer_is_told_once_and_left_alone(
     assert caplog.text.count("the work goes on without being shown there") == 1
 
 
-def test_a_run_that_hangs_delays_the_work_by_its_patience_only(
-    api: str, opened: Callable[[str], Runs]
-) -> None:
+def test_a_run_that_hangs_delays_the_work_by_its_patience_only(api: str, opened: Callable[..., Runs]) -> None:
     may_end = threading.Event()
     done: list[tuple[str, str]] = []
     began = time.monotonic()
@@ -99,7 +97,7 @@ def test_a_run_that_hangs_delays_the_work_by_its_patience_only(
 
 
 def test_a_run_that_stops_half_way_is_carried_on_without_doing_anything_twice(
-    api: str, opened: Callable[[str], Runs], caplog: pytest.LogCaptureFixture
+    api: str, opened: Callable[..., Runs], caplog: pytest.LogCaptureFixture
 ) -> None:
     done: list[tuple[str, str]] = []
 
@@ -107,13 +105,13 @@ def test_a_run_that_stops_half_way_is_carried_on_without_doing_anything_twice(
         once(key, "a", lambda: "")
         raise ConnectionError("503")
 
-    opened(api).carry_out(of_letters(done), show)
+    opened(api, patience=SECONDS).carry_out(of_letters(done), show)
     assert done == [("a", "runs"), ("b", "MainThread")]
     assert "ConnectionError" in caplog.text
 
 
 def test_work_that_did_not_wait_is_shown_afterwards_with_its_results(
-    api: str, opened: Callable[[str], Runs]
+    api: str, opened: Callable[..., Runs]
 ) -> None:
     may_end = threading.Event()
     shown: list[str] = []
