@@ -30,7 +30,7 @@ ADDRESS: Final = re.compile(r"[^@\s<>\"]+@[^@\s<>\".]+(\.[^@\s<>\".]+)+")
 LOCALE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 RESERVED: Final = frozenset({
     *conditions.FIGURES, *conditions.WORDS, *conditions.HAVING, *REACTION_KINDS,
-    "days_until", "account", "within", "untag", "account.open_handoff", "account.engaged",
+    "days_until", "account", "within", "untag", "account.open_handoff",
 })  # fmt: skip
 
 

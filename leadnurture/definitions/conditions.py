@@ -12,7 +12,7 @@ from typing import Final
 
 from leadnurture.definitions import expressions, times
 from leadnurture.definitions.names import DECLARE_FACT, DECLARE_TOPIC, Names
-from leadnurture.definitions.problems import MistakeError, listed, not_yet, unknown
+from leadnurture.definitions.problems import MistakeError, listed, unknown
 from leadnurture.domain.condition import (
     And,
     Compare,
@@ -37,7 +37,7 @@ from leadnurture.domain.condition import (
 from leadnurture.domain.timing import Duration
 from leadnurture.domain.vocabulary import REACTION_KINDS, SESSION_KINDS, SILENT_KINDS, STAGES, WHYS, FactKind
 
-FIGURES: Final = ("fit", "engagement", "score", "visit")
+FIGURES: Final = ("fit", "engagement", "score", "visit", "account.engaged")
 WORDS: Final = ("stage", "source", "language", "zone", "why")
 OF_THE_VISIT: Final = frozenset({"visit", "why"})
 HAVING: Final = ("tag", "product", "interest", "consent")
@@ -185,8 +185,6 @@ class _Reader:
             return Word(name)  # type: ignore[arg-type]  # one of WORDS
         if name in self.names.facts:
             return Fact(name, self.names.facts[name])
-        if name == "account.engaged":
-            raise MistakeError(not_yet(name))
         raise MistakeError(
             unknown("word", name, self._words(), f"a fact? {DECLARE_FACT}"), needs_company=True
         )

@@ -26,9 +26,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of the lead (`fit engagement score`) or of the enrollment (`visit`)."""
+    """A figure of the lead (`fit engagement score`), of its account or of the enrollment (`visit`).
 
-    name: Literal["fit", "engagement", "score", "visit"]
+    `account.engaged` is how many people of the account are engaged or further, himself included.
+    """
+
+    name: Literal["fit", "engagement", "score", "visit", "account.engaged"]
     type: Literal["figure"] = "figure"
 
 
@@ -157,6 +160,14 @@ def leaves(node: Node) -> tuple[Node, ...]:
             return tuple(leaf for part in parts for leaf in leaves(part))
         case _:
             return (node,)
+
+
+def depends_on_colleagues(condition: Condition | None) -> bool:
+    """Whether another person's stage can change it."""
+    return condition is not None and any(
+        isinstance(leaf, Compare | OneOf) and leaf.term == Figure("account.engaged")
+        for leaf in leaves(condition.node)
+    )
 
 
 def depends_on_dates(condition: Condition | None) -> bool:

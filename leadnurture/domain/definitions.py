@@ -1,9 +1,11 @@
 """All files of a project as one value: what `check` returns, `apply` stores and the engine reads back."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leadnurture.domain.agreement import Agreement
 from leadnurture.domain.company import Company
+from leadnurture.domain.condition import Condition
 from leadnurture.domain.content import Content
 from leadnurture.domain.program import Program
 from leadnurture.domain.vocabulary import Track
@@ -35,6 +37,17 @@ class Definitions:
             if program.name == name:
                 return program
         raise KeyError(name)
+
+    def conditions(self) -> Iterator[Condition]:
+        """Every condition that decides about leads, wherever it stands."""
+        for agreement in self.agreements:
+            written = [agreement.pause, *(rule.when for rule in agreement.stages)]
+            written += [route.when for route in agreement.routing]
+            yield from (condition for condition in written if condition is not None)
+        for program in self.programs:
+            arms = [*program.on, *(arm for step in program.steps for arm in (*step.on, *step.then))]
+            written = [program.enter, program.exit, program.goal, *(arm.when for arm in arms)]
+            yield from (condition for condition in written if condition is not None)
 
     def content(self, name: str) -> Content:
         """The content of that name; KeyError when there is none."""

@@ -25,6 +25,8 @@ Stage = Literal["new", "engaged", "qualified", "handed_off", "accepted", "opport
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 # `lost` stands outside of the order: it is compared with == only.
 ORDERED_STAGES: Final[tuple[Stage, ...]] = STAGES[:-1]
+# Who is at one of these is one of the engaged people of his account.
+ENGAGED_STAGES: Final[tuple[Stage, ...]] = ORDERED_STAGES[1:]
 
 EnrollmentStatus = Literal["active", "paused", "completed", "reached", "exited", "undeliverable", "moved"]
 HandoffStatus = Literal["open", "accepted", "returned", "withdrawn"]

@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
+    case,
     cast,
     false,
     func,
@@ -44,7 +45,7 @@ from leadnurture.domain.condition import (
     Word,
     leaves,
 )
-from leadnurture.domain.vocabulary import ORDERED_STAGES, STANDING_KINDS
+from leadnurture.domain.vocabulary import ENGAGED_STAGES, ORDERED_STAGES, STANDING_KINDS
 from leadnurture.engine.calendar import local_day
 from leadnurture.engine.sql import one, some
 from leadnurture.store.instants import Instant, day_number
@@ -206,16 +207,28 @@ def _term(term: Term, scope: Scope) -> Expression:
     match term:
         case Fact(name, kind):
             return fact_value(name, kind, scope.lead)
-        case Figure("visit"):
-            return _enrollment(scope).c.visit
         case Figure(name):
-            return scope.lead.c[name]
+            return _figure(name, scope)
         case Word("why"):
             return func.coalesce(scope.trouble, _enrollment(scope).c.why)
         case Word(name):
             return func.nullif(scope.lead.c[name], "")
         case DaysUntil(fact):
             return cast(fact_value(fact, "date", scope.lead), BigInteger) - local_day(scope.lead.c.zone, NOW)
+
+
+def _figure(name: str, scope: Scope) -> Expression:
+    if name == "account.engaged":
+        return _engaged_people(scope.lead)
+    return _enrollment(scope).c.visit if name == "visit" else scope.lead.c[name]
+
+
+def _engaged_people(lead: FromClause) -> Expression:
+    """How many people of the account are engaged or further; of somebody without one, he himself."""
+    colleague = Lead.__table__.alias()
+    engaged = (colleague.c.account_id == lead.c.account_id, colleague.c.stage.in_(ENGAGED_STAGES))
+    alone = case((lead.c.stage.in_(ENGAGED_STAGES), 1), else_=0)
+    return case((lead.c.account_id.is_(None), alone), else_=one(func.count(), *engaged, of=[colleague]))
 
 
 def _name(term: Term) -> str:

@@ -339,6 +339,7 @@ def _update_leads(connection: Connection) -> None:
         connection,
         f"""
         UPDATE lead SET {takes}, crm_id = coalesce(w.crm_id, lead.crm_id), account_id = coalesce(w.account_id, lead.account_id),
+               told_engaged = told_engaged AND (w.account_id IS NULL OR w.account_id = coalesce(lead.account_id, 0)),
                zone = CASE WHEN w.zone_given = w.zone THEN w.zone ELSE lead.zone END,
                zone_given = CASE WHEN w.zone_given <> '' THEN w.zone_given ELSE lead.zone_given END
           FROM work_import w WHERE w.lead_id = lead.id AND w.is_changed = TRUE""",

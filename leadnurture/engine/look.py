@@ -21,12 +21,14 @@ from leadnurture.domain.vocabulary import Track
 from leadnurture.engine.calendar import keep_calendar
 from leadnurture.engine.current import current_definitions, first_step
 from leadnurture.engine.handoffs import open_handoffs
-from leadnurture.engine.look_statements import Pauses, Statements, statements_of
+from leadnurture.engine.look_statements import Pauses, Statements, counts_colleagues, statements_of
 from leadnurture.engine.moves import end_enrollments, enroll, pause_enrollments, resume_enrollments
 from leadnurture.engine.sql import run, sql, wake_leads
+from leadnurture.errors import NotFoundError
 from leadnurture.store import Database
 from leadnurture.store.instants import from_micros
 from leadnurture.store.tables import (
+    UNTOLD,
     Handoff,
     Lead,
     Point,
@@ -34,6 +36,8 @@ from leadnurture.store.tables import (
 from leadnurture.store.work import empty, work_end, work_enroll, work_handoff, work_lead
 
 CHUNK: Final = 2_000
+ACCOUNTS: Final = 1_000
+"""Accounts whose people are told of each other at once."""
 Expression = ColumnElement[Any]
 lead: Final = Lead.__table__
 point: Final = Point.__table__
@@ -67,8 +71,19 @@ def next_look(connection: Connection, track: Track) -> datetime | None:
     untold = connection.execute(
         sql("SELECT min(coalesce(decided_at, opened_at)) FROM handoff WHERE NOT is_told")
     ).scalar()
-    found = [moment for moment in (earliest, untold) if moment is not None]
+    engaged = None
+    if _counts_colleagues(connection):
+        engaged = connection.execute(sql(f"SELECT min(stage_since) FROM lead WHERE {UNTOLD}")).scalar()
+    found = [moment for moment in (earliest, untold, engaged) if moment is not None]
     return from_micros(min(found)) if found else None
+
+
+def _counts_colleagues(connection: Connection) -> bool:
+    """Whether any condition counts the engaged people of an account; else nobody need be told of them."""
+    try:
+        return counts_colleagues(current_definitions(connection))
+    except NotFoundError:  # nothing is applied yet
+        return False
 
 
 def look(
@@ -89,11 +104,16 @@ def look(
 
 
 def tell_colleagues(connection: Connection, now: datetime) -> int:
-    """Wakes the colleagues of leads whose offer to sales began or ended. Locks accounts first, then leads, as everybody must.
+    """Wakes the colleagues of leads whose offer to sales began or ended, or who became engaged. Locks accounts
+    first, then leads, as everybody must.
 
-    A pass of its own: whoever opens or decides a handoff holds a lead already and must not reach for its account.
+    A pass of its own: whoever opens or decides a handoff, or changes a stage, holds a lead already and must not
+    reach for its account.
     """
     untold = "SELECT l.account_id FROM handoff h JOIN lead l ON l.id = h.lead_id WHERE NOT h.is_told"
+    counts = _counts_colleagues(connection)
+    if counts:
+        untold += f" UNION SELECT account_id FROM (SELECT account_id FROM lead WHERE {UNTOLD} LIMIT {ACCOUNTS}) AS some_"
     locked = "" if connection.dialect.name == "sqlite" else " FOR NO KEY UPDATE"
     accounts = connection.execute(sql(f"SELECT id FROM account WHERE id IN ({untold}) ORDER BY id{locked}"))
     ids = ", ".join(str(account) for account in accounts.scalars()) or "0"
@@ -109,6 +129,11 @@ def tell_colleagues(connection: Connection, now: datetime) -> int:
         UPDATE handoff SET is_told = TRUE
          WHERE NOT is_told AND lead_id IN (SELECT id FROM lead WHERE account_id IS NULL OR account_id IN ({ids}))""",
     )
+    if counts:
+        run(
+            connection,
+            f"UPDATE lead SET told_engaged = NOT told_engaged WHERE account_id IN ({ids}) AND {UNTOLD}",
+        )
     return len(leads)
 
 

@@ -34,6 +34,7 @@ from leadnurture.domain.condition import (
     DaysUntil,
     OneOf,
     Reacted,
+    depends_on_colleagues,
     depends_on_dates,
     leaves,
 )
@@ -102,6 +103,7 @@ class Statements:
     pauses: Pauses
     enters: tuple[tuple[str, Any], ...]
     close: tuple[Any, ...]
+    counts_colleagues: bool
 
 
 _built: dict[Track, tuple[Definitions, Statements]] = {}
@@ -114,6 +116,11 @@ def statements_of(definitions: Definitions, track: Track) -> Statements:
     if known is None or known[0] is not definitions:
         known = _built[track] = (definitions, _build(definitions, track))
     return known[1]
+
+
+def counts_colleagues(definitions: Definitions) -> bool:
+    """Whether the stage of one person can change what is true of another of the account."""
+    return statements_of(definitions, definitions.agreements[0].track).counts_colleagues
 
 
 def _build(definitions: Definitions, track: Track) -> Statements:
@@ -135,6 +142,7 @@ def _build(definitions: Definitions, track: Track) -> Statements:
             if program.enter is not None
         ),
         close=tuple(_close(agreement, programs)),
+        counts_colleagues=any(depends_on_colleagues(condition) for condition in definitions.conditions()),
     )
 
 

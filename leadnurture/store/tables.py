@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlmodel import Field, SQLModel
@@ -115,6 +116,13 @@ class Product(Row, table=True):
     name: str = Field(primary_key=True)
 
 
+UNTOLD: Final = (
+    "account_id IS NOT NULL AND told_engaged <> "
+    "(stage IN ('engaged', 'qualified', 'handed_off', 'accepted', 'opportunity', 'won'))"
+)
+"""Leads who became engaged, or are not any more, and whose colleagues were not told yet."""
+
+
 class Lead(Row, table=True):
     """A person we nurture. The row is the lock of everything about him: whoever writes about leads locks them
     first, by id.
@@ -129,6 +137,7 @@ class Lead(Row, table=True):
             sqlite_where=text("look_at IS NOT NULL"),
             postgresql_where=text("look_at IS NOT NULL"),
         ),
+        Index("ix_lead_untold", "stage_since", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
         {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
     )
     id: int | None = row_id()
@@ -155,6 +164,8 @@ class Lead(Row, table=True):
     engagement: int = 0
     score: int = 0
     """The three are as of the last look; whoever reads them skips leads whose look is due."""
+    told_engaged: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Whether his colleagues were told that he is engaged; asked only where a condition counts them."""
     hold_until: datetime | None = instant()
     look_at: datetime | None = instant()
     crm_id: str | None = Field(default=None, unique=True)

@@ -90,6 +90,7 @@ def _create_people() -> None:
         sa.Column("fit", sa.Integer(), nullable=False),
         sa.Column("engagement", sa.Integer(), nullable=False),
         sa.Column("score", sa.Integer(), nullable=False),
+        sa.Column("told_engaged", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("hold_until", INSTANT),
         sa.Column("look_at", INSTANT),
         sa.Column("crm_id", sa.String()),
@@ -103,6 +104,11 @@ def _create_people() -> None:
     )
     op.create_index("ix_lead_account_id", "lead", ["account_id"])
     op.create_index("ix_lead_look", "lead", ["track", "look_at"], **only("look_at IS NOT NULL"))
+    untold = "stage IN ('engaged', 'qualified', 'handed_off', 'accepted', 'opportunity', 'won')"
+    op.create_index(
+        "ix_lead_untold", "lead", ["stage_since"],
+        **only(f"account_id IS NOT NULL AND told_engaged <> ({untold})"),
+    )  # fmt: skip
     op.create_table(
         "lead_fact",
         sa.Column("lead_id", ID, nullable=False),
