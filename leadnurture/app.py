@@ -20,7 +20,7 @@ from leadnurture.errors import (
 
 if TYPE_CHECKING:
     from leadnurture.domain.definitions import Definitions
-    from leadnurture.engine import Applied, CompiledTemplate
+    from leadnurture.engine import Applied, Comparison, CompiledTemplate
     from leadnurture.links import Links
     from leadnurture.mail import Provider
     from leadnurture.sales import NoticeMail, Sent
@@ -241,6 +241,17 @@ def apply_project(project: Project, now: datetime) -> "Applied":
     if examined.definitions is None:
         raise ProjectProblemsError("\n".join((*examined.errors, str(ProjectProblemsError()))))
     return apply_definitions(project.database, examined.definitions, examined.templates, now)
+
+
+def compare_with_files(project: Project, now: datetime) -> "tuple[Comparison, ...]":
+    """What the agreements of the project's files would make of the scores, beside those in force."""
+    from leadnurture.engine import compare_agreements
+
+    examined = examine(project.root, now)
+    if examined.definitions is None:
+        raise ProjectProblemsError("\n".join((*examined.errors, str(ProjectProblemsError()))))
+    with project.database.read() as connection:
+        return compare_agreements(connection, examined.definitions, now)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ from uuid import uuid4
 
 import typer
 
-from leadnurture.app import find_lead, open_project
+from leadnurture.app import compare_with_files, find_lead, open_project
 from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
 
 if TYPE_CHECKING:
+    from leadnurture.engine import Comparison, Rescored
     from leadnurture.imports import ImportReport
 
+MOST_SHOWN = 20
 LeadName = Annotated[str, typer.Argument(metavar="LEAD", help="The lead's address or number.")]
 
 
@@ -37,6 +39,55 @@ def import_leads(
             progress=lambda r: say(f"{r.rows:,} rows"),
         )
     show(report, form, lambda: _told_of(report))
+
+
+def rescore(
+    *,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what the agreements of the files would change.")
+    ] = False,
+    project: ProjectFolder = HERE,
+    form: OutputFormat = Format.text,
+) -> None:
+    """Count every lead's points anew from what he did, by the agreement in force, or plan another one."""
+    from leadnurture.engine import rescore as count_anew
+
+    opened = open_project(project)
+    if plan:
+        compared = compare_with_files(opened, opened.clock())
+        show(compared, form, lambda: "\n".join(map(_told_of_plan, compared)))
+        return
+    with progress("Counting anew", form) as say:
+        done = count_anew(opened.database, opened.clock(), progress=lambda d: say(f"{d.leads:,} leads"))
+    show(done, form, lambda: _told_of_rescoring(done))
+
+
+def _told_of_rescoring(done: "Rescored") -> str:
+    if not (done.added or done.removed):
+        return f"Nothing has changed: the points of all {done.leads:,} leads are what their reactions give."
+    return (
+        f"{done.leads:,} leads counted anew: {done.added:,} points added, {done.removed:,} taken out. "
+        "The next look judges whose have changed."
+    )
+
+
+def _told_of_plan(compared: "Comparison") -> str:
+    head = f"{compared.track}: {compared.changed:,} of {compared.leads:,} leads would have another score"
+    if compared.threshold is None:
+        return f"{head}; the agreement has no threshold."
+    lines = [head, f"  threshold: {compared.threshold}"]
+    for said, found in (
+        ("would cross it", compared.crossing),
+        ("would be over it no longer", compared.falling),
+    ):
+        lines.append(f"  {len(found):,} {said}")
+        rows: list[tuple[str, ...]] = [
+            (f"    {one.email}", f"{one.score} → {one.planned}", one.stage) for one in found[:MOST_SHOWN]
+        ]
+        lines += [columns(rows)] if rows else []
+        if len(found) > MOST_SHOWN:
+            lines.append(f"    and {len(found) - MOST_SHOWN:,} more; --format json lists all")
+    return "\n".join(lines)
 
 
 def status(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:

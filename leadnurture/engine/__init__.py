@@ -18,25 +18,30 @@ from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
 from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
+from leadnurture.engine.rescoring import Comparison, Crossing, Rescored, compare_agreements, rescore
 from leadnurture.engine.sending import Settled, settle_messages
 from leadnurture.engine.sql import lock_leads, wake_leads
 from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
 
 __all__ = [
     "Applied",
+    "Comparison",
     "CompiledTemplate",
+    "Crossing",
     "Decided",
     "Imported",
     "LeadInput",
     "Looked",
     "NewReaction",
     "Recorded",
+    "Rescored",
     "Settled",
     "StepDone",
     "WaveBegun",
     "apply_definitions",
     "begin_wave",
     "close_session",
+    "compare_agreements",
     "current_definitions",
     "decide_handoff",
     "finish_wave",
@@ -51,6 +56,7 @@ __all__ = [
     "next_opening",
     "record_in",
     "record_reactions",
+    "rescore",
     "run_step",
     "same_hour_next_working_day",
     "set_deal",

@@ -101,6 +101,7 @@ def decide_handoff(
             connection,
             """
             UPDATE handoff SET status = :status, decided_at = :now, decided_by = :by, return_reason = :reason, note = :note,
+                   decided_reaction_id = coalesce((SELECT max(r.id + 0) FROM reaction r WHERE r.lead_id = handoff.lead_id), 0),
                    is_told = FALSE
              WHERE id = :id""",
             id=handoff_id, status=decision, by=by, reason=reason if outcome else None, note=note, now=now,

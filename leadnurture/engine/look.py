@@ -205,7 +205,9 @@ def _switch(connection: Connection, track: Track, now: datetime) -> int:
     switched = run(
         connection,
         f"""
-        UPDATE lead SET track = :other, stage = 'new', stage_since = :now, engagement = 0, look_at = :now WHERE id IN ({gone})""",
+        UPDATE lead SET track = :other, stage = 'new', stage_since = :now, engagement = 0, look_at = :now,
+               track_reaction_id = coalesce((SELECT max(r.id + 0) FROM reaction r WHERE r.lead_id = lead.id), 0)
+         WHERE id IN ({gone})""",
         other=other,
         now=now,
     )

@@ -10,7 +10,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, String, case, cast, func, insert, literal, not_, null, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    FromClause,
+    String,
+    Subquery,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    not_,
+    null,
+    select,
+)
 
 from leadnurture.domain.agreement import Agreement, EngagementRule
 from leadnurture.domain.definitions import Definitions
@@ -43,6 +57,9 @@ PROOF: Final[dict[str, MessageStatus]] = {
     "complained": "complained",
 }
 BATCH: Final = 10_000
+POINT: Final = (
+    "lead_id", "track", "rule", "subject", "points", "reaction_id", "agreement", "begins_at", "ends_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,53 +272,48 @@ def _point_statements(agreement: Agreement) -> tuple[Any, ...]:
 
 
 def _point_statement(agreement: Agreement, rule: EngagementRule) -> Any:  # noqa: ANN401 - an Insert
-    w, lead, point = work_reaction, Lead.__table__, Point.__table__
-    reacted = rule.reacted
-    by_day = case(
-        (w.c.kind == "visited", func.coalesce(cast(local_day(lead.c.zone, w.c.counts_at), String), "")),
-        else_=func.coalesce(w.c.content, ""),
-    )
-    subject = func.coalesce(func.nullif(by_day, ""), func.coalesce(w.c.argument, ""))
-    lives = agreement.live.microseconds if agreement.live is not None and rule.points > 0 else None
+    point = Point.__table__
+    rows = point_rows(agreement, rule, work_reaction)
     counted = (
-        point.c.lead_id == w.c.lead_id,
+        point.c.lead_id == rows.c.lead_id,
         point.c.track == agreement.track,
         point.c.rule == rule.text,
-        point.c.subject == subject,
+        point.c.subject == rows.c.subject,
     )
     # The leads are locked, so nobody can count the same in between.
-    wanted = [
-        w.c.reaction_id.is_not(None),
-        w.c.kind == reacted.kind,
-        lead.c.track == agreement.track,
-        not_(some(*counted, of=[point])),
-    ]
+    fresh = select(*(rows.c[name] for name in POINT)).where(not_(some(*counted, of=[point])))
+    return insert(point).from_select(POINT, fresh)
+
+
+def point_rows(agreement: Agreement, rule: EngagementRule, told: FromClause) -> Subquery:
+    """The points that a rule gives for the reactions of a table (`lead_id reaction_id kind content argument
+    counts_at`): a row for each lead and subject, of its first reaction.
+    """
+    lead, reacted = Lead.__table__, rule.reacted
+    by_day = case(
+        (told.c.kind == "visited", func.coalesce(cast(local_day(lead.c.zone, told.c.counts_at), String), "")),
+        else_=func.coalesce(told.c.content, ""),
+    )
+    subject = func.coalesce(func.nullif(by_day, ""), func.coalesce(told.c.argument, ""))
+    lives = agreement.live.microseconds if agreement.live is not None and rule.points > 0 else None
+    wanted = [told.c.reaction_id.is_not(None), told.c.kind == reacted.kind, lead.c.track == agreement.track]
     if reacted.about is not None:
-        wanted.append(w.c.content == reacted.about)
+        wanted.append(told.c.content == reacted.about)
     if reacted.argument is not None:
-        wanted.append(argument_matches(reacted, w))
-    rows = (
-        select(
-            w.c.lead_id, literal(agreement.track), literal(rule.text), subject, literal(rule.points), func.min(w.c.reaction_id),
-            literal(agreement.version.isoformat()), func.min(w.c.counts_at),
-            func.min(w.c.counts_at) + lives if lives is not None else null(),
-        )
-        .join_from(w, lead, lead.c.id == w.c.lead_id)
-        .where(*wanted)
-        .group_by(w.c.lead_id, subject)
+        wanted.append(argument_matches(reacted, told))
+    begins = func.min(told.c.counts_at)
+    values = (
+        told.c.lead_id, literal(agreement.track), literal(rule.text), subject, literal(rule.points),
+        func.min(told.c.reaction_id), literal(agreement.version.isoformat()), begins,
+        begins + lives if lives is not None else cast(null(), BigInteger),
     )  # fmt: skip
-    columns = [
-        "lead_id",
-        "track",
-        "rule",
-        "subject",
-        "points",
-        "reaction_id",
-        "agreement",
-        "begins_at",
-        "ends_at",
-    ]
-    return insert(point).from_select(columns, rows)
+    return (
+        select(*(value.label(name) for name, value in zip(POINT, values, strict=True)))
+        .join_from(told, lead, lead.c.id == told.c.lead_id)
+        .where(*wanted)
+        .group_by(told.c.lead_id, subject)
+        .subquery()
+    )
 
 
 def _show_interest(connection: Connection, definitions: Definitions) -> None:

@@ -164,6 +164,8 @@ class Lead(Row, table=True):
     engagement: int = 0
     score: int = 0
     """The three are as of the last look; whoever reads them skips leads whose look is due."""
+    track_reaction_id: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    """His newest reaction when he came to this track: points of the track count from the next one on."""
     told_engaged: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     """Whether his colleagues were told that he is engaged; asked only where a condition counts them."""
     hold_until: datetime | None = instant()
@@ -664,6 +666,8 @@ class Handoff(Row, table=True):
     remind_at: datetime | None = instant()
     decided_at: datetime | None = instant()
     decided_by: str | None = None
+    decided_reaction_id: int | None = Field(default=None, sa_type=BigInteger)
+    """The lead's newest reaction at the decision: after a return, points count from the next one on."""
     return_reason: str | None = None
     note: str | None = long_text(nullable=True)
     is_told: bool = False

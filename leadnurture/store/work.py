@@ -84,6 +84,14 @@ work_enroll: Final = _work_table(
     Column("lead_id", BigInteger), Column("program", String), Column("version_id", BigInteger), Column("step", String),
     Column("priority", Integer), Column("rank", Integer), Column("rule", Text), Column("saw", Text), Column("is_free", Boolean),
 )  # fmt: skip
+# Points as the reactions give them, told anew.
+work_point: Final = _work_table(
+    "work_point",
+    Column("lead_id", BigInteger), Column("track", String), Column("rule", String), Column("subject", String),
+    Column("points", Integer), Column("reaction_id", BigInteger), Column("agreement", String),
+    Column("begins_at", Instant), Column("ends_at", Instant),
+    Index("ix_work_point", "lead_id"),
+)  # fmt: skip
 # Moves to be counted.
 work_move: Final = _work_table(
     "work_move",

@@ -173,6 +173,22 @@ def test_a_deal_can_be_won(run: Run, tmp_path: Path) -> None:
     assert run("deal", "ann@acme.example", "won", "--value", "1000").returncode == 0
 
 
+def test_a_changed_agreement_is_planned_before_it_holds(run: Run, project: Path, tmp_path: Path) -> None:
+    leads = tmp_path / "leads.csv"
+    leads.write_text("email,role\nann@acme.example,head\n")
+    run("apply")
+    run("import", "leads", str(leads))
+    run("look")
+    assert "0 of 1 leads would have another score" in run("rescore", "--plan").stdout
+    track = project / "config" / "prospects" / "track.yaml"
+    track.write_text(track.read_text().replace("fit:\n", 'fit:\n  role in ["head"]: 200\n', 1))
+    told = run("rescore", "--plan", "--format", "json")
+    assert json.loads(told.stdout)[0]["changed"] == 1
+    assert (
+        run("rescore").stdout == "The points of 1 leads are what their reactions give; nothing has changed.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "sentence"),
     [
