@@ -184,9 +184,7 @@ def test_a_changed_agreement_is_planned_before_it_holds(run: Run, project: Path,
     track.write_text(track.read_text().replace("fit:\n", 'fit:\n  role in ["head"]: 200\n', 1))
     told = run("rescore", "--plan", "--format", "json")
     assert json.loads(told.stdout)[0]["changed"] == 1
-    assert (
-        run("rescore").stdout == "The points of 1 leads are what their reactions give; nothing has changed.\n"
-    )
+    assert run("rescore").stdout.startswith("Nothing has changed")
 
 
 @pytest.mark.parametrize(
