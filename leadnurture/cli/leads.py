@@ -49,7 +49,7 @@ def rescore(
     project: ProjectFolder = HERE,
     form: OutputFormat = Format.text,
 ) -> None:
-    """Count every lead's points anew from what he did, by the agreement in force, or plan another one."""
+    """Count the points anew, or plan a changed agreement."""
     from leadnurture.engine import rescore as count_anew
 
     opened = open_project(project)
@@ -81,10 +81,9 @@ def _told_of_plan(compared: "Comparison") -> str:
         ("would be over it no longer", compared.falling),
     ):
         lines.append(f"  {len(found):,} {said}")
-        rows: list[tuple[str, ...]] = [
-            (f"    {one.email}", f"{one.score} → {one.planned}", one.stage) for one in found[:MOST_SHOWN]
-        ]
-        lines += [columns(rows)] if rows else []
+        shown = found[:MOST_SHOWN]
+        width = max((len(one.email) for one in shown), default=0)
+        lines += [f"    {one.email:{width}}  {one.score:>4} → {one.planned:<4} {one.stage}" for one in shown]
         if len(found) > MOST_SHOWN:
             lines.append(f"    and {len(found) - MOST_SHOWN:,} more; --format json lists all")
     return "\n".join(lines)
