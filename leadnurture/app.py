@@ -83,7 +83,7 @@ class Project:
             return connection.execute(select(metadata.tables["clock"].c.now_at)).scalar()
 
     def is_held(self) -> bool:
-        """Whether the stepping clock is held, so that work waits until all of an instant is told."""
+        """Whether the stepping clock is held, so that looks and waves wait until all is told for them."""
         from sqlalchemy import select
 
         from leadnurture.store.tables import metadata
@@ -268,6 +268,10 @@ class Upcoming:
         """The next instant at which anything is to be done."""
         times = [*self.waves.values(), *self.looks.values(), self.sending, self.sales]
         return min((time for time in times if time is not None), default=None)
+
+    def held(self) -> "Upcoming":
+        """What goes on while the stepping clock is held."""
+        return Upcoming({}, {}, self.sending, self.sales)
 
 
 def upcoming(project: Project, now: datetime) -> Upcoming:
