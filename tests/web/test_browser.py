@@ -61,8 +61,8 @@ def new_context(new_context: NewContext, world: World, hashed: str) -> NewContex
     def signed_in(*, is_signed_in: bool = True, **options: Any) -> BrowserContext:  # noqa: ANN401 - Playwright's
         context = new_context(**options)
         if is_signed_in:
-            kept = {"name": COOKIE, "value": cookie(world.desk, lena), "url": "http://127.0.0.1"}
-            context.add_cookies([{**kept, "httpOnly": True, "sameSite": "Lax"}])
+            value = cookie(world.desk, lena)
+            context.add_cookies([{"name": COOKIE, "value": value, "url": "http://127.0.0.1"}])
         return context
 
     return signed_in
