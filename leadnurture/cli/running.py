@@ -35,8 +35,8 @@ def up(project: ProjectFolder = HERE) -> None:
     opened = open_project(project)
     opened.definitions()
     configure_logs(opened.settings)
-    open_to_people(opened)
     supervisor = Supervisor(opened)
+    open_to_people(opened)
     with supervisor.stops_on_signals():
         supervisor.start()
         with progress("Starting", Format.text) as say:

@@ -37,10 +37,13 @@ def address_of(request: Request, settings: Settings) -> Address | None:
     host = request.headers.get("host", "").lower()
     if settings.public_host is not None and host == settings.public_host:
         return Address(f"https://{host}", is_secure=True)
+    return Address(f"http://{host}", is_secure=False) if is_here(request) else None
+
+
+def is_here(request: Request) -> bool:
+    """Whether it comes from this machine, and calls it by its own name."""
     caller = request.client.host if request.client else ""
-    if is_loopback(caller) and is_loopback(request.url.hostname or ""):
-        return Address(f"http://{host}", is_secure=False)
-    return None
+    return is_loopback(caller) and is_loopback(request.url.hostname or "")
 
 
 def doorkeeper(project: Project, source: IdentitySource) -> Callable[[Request], None]:
@@ -53,7 +56,8 @@ def doorkeeper(project: Project, source: IdentitySource) -> Callable[[Request], 
             _refuse_elsewhere(request, project.settings)
             request.state.me = _person(request, source, PEOPLE[name])
         elif name in SYSTEMS:
-            _refuse_without_key(request, project, SYSTEMS[name])
+            if not (SYSTEMS[name] == "read" and is_here(request)):
+                _refuse_without_key(request, project, SYSTEMS[name])
         elif name not in PUBLIC:
             raise HTTPException(403, "Nothing is said about who may come in here.")
         elif PUBLIC[name] == "entrance":

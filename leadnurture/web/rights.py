@@ -36,7 +36,7 @@ PUBLIC: Final[Mapping[str, Public]] = {
 SYSTEMS: Final[Mapping[str, Scope]] = {
     "POST /api/leads": "leads",
     "POST /api/reactions": "reactions",
-    "GET /metrics": "read",
+    "GET /metrics": "read",  # to the machine itself without a key
 }
 PEOPLE: Final[Mapping[str, Role]] = {
     "GET /": "viewer",

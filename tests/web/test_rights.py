@@ -267,12 +267,19 @@ def test_every_route_of_systems_needs_a_key_for_it(world: World, signed_in: Sign
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return client.request(method, path, json=TELLING[route], headers=headers).status_code
 
-    stranger, admin = Client(create_app(desk)), signed_in("admin")
+    stranger, admin = Client(create_app(desk), "10.0.0.7"), signed_in("admin", address="10.0.0.7")
     assert [answer(stranger, None), answer(admin, None), answer(stranger, right[:-1])] == [401, 401, 401]
     assert answer(stranger, other) == 403
     assert answer(stranger, right) in {200, 422}
     access.revoke_key(desk.database, "right", "the tests", NOW)
     assert answer(stranger, right) == 401
+
+
+def test_the_machine_itself_reads_its_numbers_without_a_key(world: World) -> None:
+    app = create_app(world.desk)
+    assert Client(app).get("/metrics").status_code == 200
+    assert Client(app, host="evil.example").get("/metrics").status_code == 401
+    assert Client(app).post("/api/leads", json={"email": "new@example.com"}).status_code == 401
 
 
 # Everybody
