@@ -110,14 +110,8 @@ def decide_handoff(  # noqa: PLR0913 - who decides what, why and when
              WHERE id = :id""",
             id=handoff_id, status=decision, by=by, reason=reason if outcome else None, note=note, now=now,
         )  # fmt: skip
-        audit(
-            connection,
-            actor or by,
-            f"handoff {decision}",
-            str(handoff_id),
-            now,
-            detail=reason if outcome else None,
-        )
+        told = f"handoff {handoff_id}" + (f", {reason}" if outcome else "")
+        audit(connection, actor or by, f"handoff {decision}", f"lead {lead_id}", now, detail=told)
         stage = "accepted" if outcome is None else "engaged"
         run(
             connection,

@@ -297,8 +297,8 @@ def test_a_decision_by_the_link_is_kept_as_such(world: World, client: Client) ->
     (row,) = world.rows("audit", act="handoff returned")
     assert (row["actor"], row["subject"], row["detail"]) == (
         "lena, by the link in the notice",
-        str(world.handoff),
-        "not reached",
+        f"lead {world.leads['ingrid']}",
+        f"handoff {world.handoff}, not reached",
     )
 
 
@@ -307,6 +307,6 @@ def test_a_decision_on_the_desk_is_made_by_whoever_is_signed_in(world: World, si
         client = signed_in("sales", name)
         assert client.post(f"/handoffs/{handoff}", data={"decision": "accepted"}).status_code == 303
         assert world.rows("handoff", id=handoff)[0]["decided_by"] == by
-        assert [row["actor"] for row in world.rows("audit", subject=str(handoff))] == [name]
+        assert [row["actor"] for row in world.rows("audit", detail=f"handoff {handoff}")] == [name]
     again = client.post(f"/handoffs/{world.handoff}", data={"decision": "returned", "reason": "not reached"})
     assert "It had been decided before you answered" in again.text
