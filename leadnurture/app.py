@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 COMPANY_FILE: Final = Path("config/leadnurture.yaml")
 NOTICES: Final = Path("templates/notice")
+FIRST_RUN: Final = "first run"
+"""Who did what nobody did."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,26 @@ def send_notices(project: Project, now: datetime) -> "Sent":
     )
     folder = project.root / NOTICES
     return sales.send_notices(project.database, folder, send, links, now, machine_now=machine_now())
+
+
+def open_to_people(project: Project, *, is_seen: bool) -> tuple[str, str] | None:
+    """Takes up the key of the settings. Where nobody can sign in yet, makes an admin: his name and password.
+
+    Only if somebody sees what is printed, since a password belongs into no log. Safe to repeat.
+    """
+    from leadnurture import access
+
+    now = project.clock()
+    access.take_up_key(project.database, project.settings.api_key.get_secret_value(), FIRST_RUN, now)
+    return access.add_first_user(project.database, FIRST_RUN, now) if is_seen else None
+
+
+def is_open_to_people(project: Project) -> bool:
+    """Whether anybody can sign in."""
+    from leadnurture import access
+
+    with project.database.read() as connection:
+        return access.has_users(connection)
 
 
 def find_lead(project: Project, name: str) -> int:
