@@ -60,7 +60,7 @@ SCALING: Final = (
     _role(invite="register, vanishes"),
     _role(invite="register", seat="decline"),
     # The session in January is called off.
-    _role(invite__2="register, attends"),
+    _role(invite__3="register, attends"),
     _role(invite="register, attends", thanks="declines:scaling-2"),
     _role(last_call="register, attends"),
     _role(last_call="decline"),
@@ -114,7 +114,7 @@ TRADE_SHOW: Final = (
     _role(interests=("scaling",), enter="knows:scaling", invite="register, vanishes"),
     _role(interests=("scaling",), enter="knows:scaling", invite="register", seat="decline"),
     # His session is called off.
-    _role(interests=("scaling",), enter="knows:scaling, declines:scaling-1", invite="register, attends"),
+    _role(interests=("scaling",), weekly__2="knows:scaling, declines:scaling-2", invite="register, attends"),
     _role(interests=("scaling",), enter="knows:scaling, declines:scaling-1, declines:scaling-2"),
     _role(interests=("scaling",), enter="knows:scaling", invite="decline", farewell="click"),
     _role(interests=("scaling",), enter="knows:scaling", invite="decline", farewell="submit"),
@@ -200,7 +200,7 @@ CALLED_OFF: Final = (
     (
         datetime(2027, 1, 5, 7, tzinfo=UTC),
         (
-            ("scaling-2", "january"),
+            ("scaling-1", "january"),
             ("migration-1", "january"),
             ("security-1", "january"),
             ("monitoring-1", "january"),

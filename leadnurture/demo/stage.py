@@ -63,7 +63,7 @@ def leave_settings() -> None:
 
 
 def set_up(folder: Path, say: Callable[[str], None] = lambda _: None) -> tuple[Project, ImportReport]:
-    """The sample company with its leads on the first morning, looks and waves held: copied, applied, imported."""
+    """The sample company with its leads on the first morning, the clock held: copied, applied, imported."""
     for name in (*SAMPLE, LEADS.parts[0]):
         if not (CHECKOUT / name).is_dir():
             raise NotFoundError(f"{CHECKOUT / name} is missing; run the demo from a complete checkout.")
