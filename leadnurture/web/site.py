@@ -23,7 +23,8 @@ from leadnurture.web.project import Project
 TEMPLATES: Final = Path(leadnurture.__file__).parents[1] / "templates" / "web"
 STATIC: Final = Path(__file__).parent / "static"
 NO_COMPANY: Final = "leadnurture"
-LARGEST_ID: Final = 2**63 - 1
+LARGEST_ID: Final = 2**63 - 2
+"""One more is still a number that a database can take."""
 PAGE: Final = 50
 """How many rows of a list a page has."""
 
