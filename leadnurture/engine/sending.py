@@ -57,6 +57,8 @@ def settle_messages(connection: Connection, outcomes: Sequence[Settled], now: da
            AND (({PLACE_OF.format("w.status")} > {PLACE_OF.format("message.status")} AND w.status NOT IN ('failed', 'cancelled')
                  AND message.status NOT IN ('failed', 'cancelled'))
                 OR (w.status IN ('failed', 'cancelled') AND message.status IN ('planned', 'sending', 'unknown'))
+                OR (w.status = 'failed' AND message.status IN ('sent', 'deferred'))
+                OR (w.status IN ('delivered', 'bounced', 'complained') AND message.status = 'failed' AND message.attempt > 0)
                 OR (w.status = 'planned' AND message.status = 'sending')
                 OR (w.status = 'planned' AND message.status = 'planned' AND w.send_at IS NOT NULL))""",
         now=now,
@@ -78,7 +80,10 @@ def _row(outcome: Settled) -> dict[str, object]:
     }
 
 
-def _place(status: MessageStatus) -> int:
+def _place(status: MessageStatus) -> float:
+    """A provider that gave a mail up outweighs that it took it, and is outweighed by the reader's own server."""
+    if status == "failed":
+        return MESSAGE_ORDER.index("delivered") - 0.5
     return MESSAGE_ORDER.index(status) if status in MESSAGE_ORDER else 99
 
 

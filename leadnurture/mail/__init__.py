@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from leadnurture.mail.claim import next_sending
     from leadnurture.mail.delivery import Delivered, deliver, recover
     from leadnurture.mail.freeze import target_of
-    from leadnurture.mail.sendgrid_events import Received, receive_sendgrid_events
+    from leadnurture.mail.sendgrid_events import read_sendgrid_events, receive_sendgrid_events
     from leadnurture.mail.showing import show
 
 # No module bears the name of what it exports: importing it would hide the function behind the module.
 _HOMES: Final = {
     "Delivered": "delivery",
-    "Received": "sendgrid_events",
     "deliver": "delivery",
     "next_sending": "claim",
+    "read_sendgrid_events": "sendgrid_events",
     "receive_sendgrid_events": "sendgrid_events",
     "recover": "delivery",
     "show": "showing",
@@ -57,7 +57,6 @@ __all__ = [
     "Mail",
     "NotSent",
     "Provider",
-    "Received",
     "Refused",
     "Shown",
     "Unknown",
@@ -65,6 +64,7 @@ __all__ = [
     "deliver",
     "make_provider",
     "next_sending",
+    "read_sendgrid_events",
     "receive_sendgrid_events",
     "recover",
     "show",

@@ -14,7 +14,7 @@ from leadnurture.mail.sendgrid import SendGrid
 from tests.fakes.sendgrid import KEY, FakeSendGrid
 from tests.mail.dying import PARALLEL, POINTS
 from tests.mail.scene import LINKS, MACHINE, NOW, Scene
-from tests.mail.test_sendgrid_events import PUBLIC, event, signed
+from tests.mail.test_sendgrid_events import PUBLIC, event, read_all, signed
 
 ROOT = Path(__file__).parents[2]
 MAILS = 20
@@ -73,3 +73,4 @@ def _post(scene: Scene, items: list[dict[str, object]]) -> None:
 
     body = json.dumps(items).encode()
     receive_sendgrid_events(scene.database, body, signed(body), PUBLIC, NOW)
+    assert read_all(scene).items == len(items)
