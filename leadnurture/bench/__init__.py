@@ -19,6 +19,7 @@ from uuid import uuid4
 SIZES: Final = (1_000, 10_000, 100_000)
 REPEATED_UP_TO: Final = 10_000
 REPEATS: Final = 5
+EVENTS: Final = 100_000
 POSTGRESQL: Final = "LEADNURTURE_BENCH_DATABASE_URL"
 
 
@@ -60,6 +61,7 @@ def measured(sizes: Sequence[int]) -> Iterator[Figure]:
         for leads in sizes:
             yield from _drip(database, leads)
         yield _due_probe(database)
+        yield from _inbox(database)
     yield from _hooks()
 
 
@@ -82,6 +84,19 @@ def _drip(database: str, leads: int) -> Iterator[Figure]:
 def _due_probe(database: str) -> Figure:
     return _figure(
         "due work, 1,000,000 waiting", database, 1_000_000, _leg("probe", database, 1_000_000), 0.05
+    )
+
+
+def _inbox(database: str) -> Iterator[Figure]:
+    """Events kept, and kept and read, beside the raw bulk insertion of the same in turn: keeping is to cost 2.5 times
+    of that at the most.
+    """
+    legs = ("inbox-floor", "inbox", "inbox-read")
+    runs = [{leg: _leg(leg, database, EVENTS) for leg in legs} for _ in range(3)]
+    floor = median(run["inbox-floor"]["seconds"] for run in runs)
+    yield _figure("events kept", database, EVENTS, _middle([run["inbox"] for run in runs]), floor)
+    yield _figure(
+        "events kept and read", database, EVENTS, _middle([run["inbox-read"] for run in runs]), floor
     )
 
 
@@ -151,7 +166,7 @@ HEAD: Final = f"{'':52s}{'leads':>10s} {'seconds':>9s} {'limit':>9s} {'ratio':>7
 
 
 def _line(figure: Figure) -> str:
-    rate = f"{figure.leads / figure.seconds:,.0f}" if figure.name.startswith("drip") else ""
+    rate = f"{figure.leads / figure.seconds:,.0f}" if figure.name.startswith(("drip", "events")) else ""
     return (
         f"{figure.name + ', ' + figure.database:52s}{figure.leads:10,d} {figure.seconds:9.3f} {figure.limit_seconds:9.3f} "
         f"{figure.ratio:7.2f} {rate:>9s} {figure.statements:11,d} {figure.peak_mb:8.0f}"

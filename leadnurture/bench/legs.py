@@ -16,6 +16,7 @@ from sqlalchemy import Connection, event
 
 from leadnurture.bench.course import CLICKED_AFTER, SETTLED_AFTER, SILENT_AFTER, STARTS, prepare
 from leadnurture.bench.floor import run_floor
+from leadnurture.bench.incoming import KINDS, floor_leg, keep_leg, read_leg
 from leadnurture.bench.waiting import hook_leg, probe_leg
 from leadnurture.engine import (
     NewReaction,
@@ -161,9 +162,14 @@ def _prove(connection: Connection) -> None:
 
 
 LEGS: Final = {"engine": engine_leg, "floor": run_floor, "whole": whole_leg}
+INBOX: Final = frozenset({"inbox", "inbox-read", "inbox-floor"})
+"""Told by the number of events, several of which are about one lead."""
 # What is no program: its seconds are not the leg's own time.
 QUESTIONS: Final[dict[str, Callable[[Database, int], float]]] = {
     "probe": probe_leg,
+    "inbox": keep_leg,
+    "inbox-read": read_leg,
+    "inbox-floor": floor_leg,
     "hooks": lambda database, _: hook_leg(database, beside_wave=True),
     "hooks-alone": lambda database, _: hook_leg(database, beside_wave=False),
 }
@@ -175,7 +181,7 @@ def main() -> None:
     if leg == "course":
         engine_leg(open_database(url))
         return
-    database = prepare(url, 1 if leg == "probe" else leads)
+    database = prepare(url, 1 if leg == "probe" else leads // len(KINDS) if leg in INBOX else leads)
     if leg in QUESTIONS:
         seconds = QUESTIONS[leg](database, leads)
         found = {

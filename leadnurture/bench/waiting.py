@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 
 from leadnurture.bench.course import CLICKED_AFTER, STARTS
 from leadnurture.engine import next_due, next_look
-from leadnurture.mail import receive_sendgrid_events
+from leadnurture.inbox import work_off
+from leadnurture.mail import read_sendgrid_events, receive_sendgrid_events
 from leadnurture.store import Database
 from leadnurture.store.instants import to_micros
 
@@ -71,7 +72,7 @@ def _fill_waiting(database: Database, leads: int) -> None:
 
 
 def hook_leg(database: Database, *, beside_wave: bool) -> float:
-    """The slowest of fifty posts of a thousand events, verified, kept, recorded and committed.
+    """The slowest of fifty posts of a thousand events, verified, kept, committed; and read, as the web does it.
 
     Beside it another process takes everybody through the program, as the worker does beside the web server.
     """
@@ -88,7 +89,13 @@ def hook_leg(database: Database, *, beside_wave: bool) -> float:
         body, headers = _signed(key, post, ids)
         began = time.perf_counter()
         receive_sendgrid_events(
-            database, body, headers, _public(key), STARTS + CLICKED_AFTER, machine_now=datetime.now(UTC)
+            database, body, headers, public_of(key), STARTS + CLICKED_AFTER, machine_now=datetime.now(UTC)
+        )
+        work_off(
+            database,
+            {"sendgrid": read_sendgrid_events},
+            STARTS + CLICKED_AFTER,
+            lambda: datetime.now(UTC),
         )
         slowest = max(slowest, time.perf_counter() - began)
         time.sleep(0.02)
@@ -123,6 +130,13 @@ def _signed(key: ec.EllipticCurvePrivateKey, post: int, ids: Sequence[int]) -> t
         }
         for one in ids
     ]  # fmt: skip
+    return post_of(key, events)
+
+
+def post_of(
+    key: ec.EllipticCurvePrivateKey, events: Sequence[dict[str, Any]]
+) -> tuple[bytes, dict[str, str]]:
+    """A signed post: its body and its headers."""
     body = json.dumps(events).encode()
     stamp = str(int(datetime.now(UTC).timestamp()))
     signature = base64.b64encode(key.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))).decode()
@@ -132,7 +146,8 @@ def _signed(key: ec.EllipticCurvePrivateKey, post: int, ids: Sequence[int]) -> t
     }
 
 
-def _public(key: ec.EllipticCurvePrivateKey) -> str:
+def public_of(key: ec.EllipticCurvePrivateKey) -> str:
+    """The key as SendGrid shows it."""
     form = key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

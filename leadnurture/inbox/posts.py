@@ -108,7 +108,8 @@ def _take(connection: Connection, due: dict[str, int], machine_now: datetime) ->
 
 
 _NEXT: Final = text("""
-    SELECT id FROM inbox WHERE status IN ('new', 'waiting') AND (retry_at IS NULL OR retry_at <= :machine_now)
+    SELECT id FROM inbox
+     WHERE status <> 'done' AND status <> 'unusable' AND (retry_at IS NULL OR retry_at <= :machine_now)
      ORDER BY id LIMIT 1""")
 
 
@@ -116,7 +117,8 @@ def _taking(lock: str) -> TextClause:
     return text(f"""
         UPDATE inbox SET retry_at = :until, attempts = attempts + 1
          WHERE id = (SELECT id FROM inbox
-                      WHERE status IN ('new', 'waiting') AND (retry_at IS NULL OR retry_at <= :machine_now)
+                      WHERE status <> 'done' AND status <> 'unusable'
+                        AND (retry_at IS NULL OR retry_at <= :machine_now)
                       ORDER BY id LIMIT 1 {lock})
         RETURNING id, source, body, about, received_at, attempts""")  # noqa: S608 - our own words
 
@@ -145,17 +147,18 @@ _PUT_BACK: Final = text(
 
 def next_reading(connection: Connection) -> datetime | None:
     """When the next post is to be read, of the machine's clock; long ago means at once."""
-    found = connection.execute(
-        text("SELECT min(coalesce(retry_at, 0)) AS at FROM inbox WHERE status IN ('new', 'waiting')").columns(
-            at=Instant()
-        )
-    )
+    found = connection.execute(_NEXT_AT)
     return found.scalar()
+
+
+_NEXT_AT: Final = text("""
+    SELECT min(coalesce(retry_at, 0)) AS at FROM inbox
+     WHERE status <> 'done' AND status <> 'unusable'""").columns(at=Instant())
 
 
 def unread(connection: Connection) -> int:
     """How many posts nobody has read to the end."""
-    count = text("SELECT count(*) FROM inbox WHERE status IN ('new', 'waiting')")
+    count = text("SELECT count(*) FROM inbox WHERE status <> 'done' AND status <> 'unusable'")
     return int(connection.execute(count).scalar_one())
 
 

@@ -729,10 +729,10 @@ class Inbox(Row, table=True):
     __table_args__ = (
         UniqueConstraint("source", "key"),
         Index(
-            "ix_inbox_unread",
+            "ix_inbox_open",
             "id",
-            sqlite_where=text("status IN ('new', 'waiting')"),
-            postgresql_where=text("status IN ('new', 'waiting')"),
+            sqlite_where=text("status <> 'done'"),
+            postgresql_where=text("status <> 'done'"),
         ),
         KEPT_IDS,
     )

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadnurture.errors import NotSignedError
-from leadnurture.inbox import Post, Read, work_off
+from leadnurture.inbox import Post, Read, replay, work_off
+from leadnurture.inbox.reading import FIRST_WAIT
 from leadnurture.mail import read_sendgrid_events, receive_sendgrid_events
 from leadnurture.mail.sendgrid_events import SIGNATURE, TIMESTAMP, verify
 from leadnurture.store import Database
@@ -177,6 +178,60 @@ def test_what_we_do_not_understand_is_kept_and_counted(scene: Scene, receive: Re
     assert received == Read(items=10, not_ours=7, not_understood=2, waiting=1)
     assert len(scene.rows("inbox_item")) == 10
     assert scene.rows("reaction") == []
+
+
+def test_an_event_that_comes_before_its_mail_is_known_waits_for_it(scene: Scene, receive: Receive) -> None:
+    lead = scene.lead(1)
+    message_id = scene.message(lead) + 1
+    told = receive(event("delivered", message_id), event("click", message_id, 2, url="https://x/1"))
+    assert told == Read(items=2, waiting=2)
+    assert [row.outcome for row in scene.rows("inbox_item")] == ["waiting", "waiting"]
+    assert scene.rows("reaction") == []
+    assert scene.message(lead, step="letter", status="sending", attempt=1, program="care") == message_id
+    assert read_all(scene) == Read()  # it rests
+    assert read_all(scene, NOW + FIRST_WAIT) == Read(items=2, recorded=2)
+    assert scene.row("message", message_id).status == "delivered"
+    assert [row.outcome for row in scene.rows("inbox_item")] == ["recorded", "recorded"]
+    assert [row.status for row in scene.rows("inbox")] == ["done"]
+
+
+def test_an_event_about_a_mail_that_never_comes_is_nobodys_in_the_end(scene: Scene, receive: Receive) -> None:
+    receive(event("delivered", 999_999))
+    for days in range(1, 20):
+        read_all(scene, NOW + timedelta(days=days))
+    assert [(row.outcome, row.message_id) for row in scene.rows("inbox_item")] == [("not ours", 999_999)]
+    assert [row.status for row in scene.rows("inbox")] == ["done"]
+
+
+def test_a_replay_leaves_everything_as_it_is_and_finds_what_is_known_since(
+    scene: Scene, receive: Receive
+) -> None:
+    message_id = a_message(scene, "sent")
+    receive(event("delivered", message_id), event("click", message_id, 2), event("teleported", message_id, 3))
+    before = [scene.rows(table) for table in ("reaction", "inbox_item", "message", "point", "lead")]
+    replay(scene.database)
+    assert read_all(scene) == Read(items=3, not_understood=1)
+    assert [scene.rows(table) for table in ("reaction", "inbox_item", "message", "point", "lead")] == before
+
+
+def test_a_drop_that_is_told_late_and_its_order_make_no_difference(scene: Scene, receive: Receive) -> None:
+    one, other = a_message(scene, "unknown", 1), a_message(scene, "unknown", 2)
+    receive(event("processed", one))
+    receive(event("dropped", one, 2, reason="Spam Content"))
+    receive(event("dropped", other, 2, reason="Spam Content"))
+    receive(event("processed", other))
+    assert [scene.row("message", each).status for each in (one, other)] == ["failed", "failed"]
+
+
+def test_the_weightiest_reason_for_a_suppression_stands_whatever_came_first(
+    scene: Scene, receive: Receive
+) -> None:
+    one, other = a_message(scene, "sent", 1), a_message(scene, "sent", 2)
+    receive(event("bounce", one, type="bounce"))
+    receive(event("unsubscribe", one, 2))
+    receive(event("unsubscribe", other, 2))
+    receive(event("bounce", other, type="bounce"))
+    assert {row.reason for row in scene.rows("suppression")} == {"unsubscribed"}
 
 
 def test_an_empty_post_is_fine(receive: Receive) -> None:

@@ -555,7 +555,7 @@ def _create_inbox() -> None:
         sa.UniqueConstraint("source", "key", name="uq_inbox_source_key"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_inbox_unread", "inbox", ["id"], **only("status IN ('new', 'waiting')"))
+    op.create_index("ix_inbox_open", "inbox", ["id"], **only("status <> 'done'"))
     op.create_table(
         "inbox_item",
         sa.Column("inbox_id", ID, nullable=False),

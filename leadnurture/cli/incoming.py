@@ -1,0 +1,50 @@
+"""Commands about what came in: read it again, see replies and sort them, settle mails in doubt."""
+
+from datetime import date, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from leadnurture.app import Project, open_project, read_inbox
+from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show
+from leadnurture.errors import InvalidInputError
+
+SOURCES = ("sendgrid", "leads", "reactions")
+
+
+def replay(
+    source: Annotated[
+        str | None, typer.Option(help="Only what came from there: sendgrid, leads, reactions.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what came in from that day on.")
+    ] = None,
+    project: ProjectFolder = HERE,
+    form: OutputFormat = Format.text,
+) -> None:
+    """Read again what came in; what was recorded is not recorded twice."""
+    from leadnurture import inbox
+
+    if source is not None and source not in SOURCES:
+        raise InvalidInputError(f'Nothing comes from "{source}"; there are {", ".join(SOURCES)}.')
+    opened = open_project(project)
+    begins = None if since is None else _midnight(opened, since.date())
+    inbox.replay(opened.database, source=source, since=begins)
+    counts = {"read": 0, "failed": 0}
+    with progress("Reading", form) as say:
+        is_done = False
+        while not is_done:
+            done = read_inbox(opened, opened.clock())
+            counts["read"] += done.posts - done.failed
+            counts["failed"] += done.failed
+            is_done = done.is_done
+            say(f"{counts['read']:,} posts")
+    show(counts, form, lambda: f"{counts['read']:,} posts read, {counts['failed']:,} failed.")
+    if counts["failed"]:
+        raise typer.Exit(1)
+
+
+def _midnight(project: Project, day: date) -> datetime:
+    zone = ZoneInfo(project.definitions().company.zone)
+    return datetime(day.year, day.month, day.day, tzinfo=zone)
