@@ -58,7 +58,7 @@ class Project:
         """Makes and reads the links in mails."""
         from leadnurture.links import Links
 
-        return Links(self.settings.secret.get_secret_value(), self.url)
+        return Links(self.settings.secret.get_secret_value(), self.url, self.settings.inbound_address)
 
     @cached_property
     def provider(self) -> "Provider":
@@ -193,12 +193,13 @@ def send_notices(project: Project, now: datetime) -> "Sent":
     return sales.send_notices(project.database, folder, send, links, now, machine_now=machine_now())
 
 
-def readers() -> "Mapping[str, Reader]":
+def readers(links: "Links") -> "Mapping[str, Reader]":
     """Who reads the posts of the inbox, by where they came from."""
     from leadnurture import imports, mail
 
     return {
         "sendgrid": mail.read_sendgrid_events,
+        "inbound": mail.inbound_reader(links),
         "leads": lambda database, post, now, _: imports.read_leads(database, post, now).read(),
         "reactions": lambda database, post, now, _: imports.read_reactions(database, post, now).read(),
     }
@@ -208,7 +209,7 @@ def read_inbox(project: Project, now: datetime) -> "WorkedOff":
     """Reads what came in, for a few seconds at most. Safe to repeat, and to run in many places at once."""
     from leadnurture.inbox import work_off
 
-    return work_off(project.database, readers(), now, machine_now)
+    return work_off(project.database, readers(project.links), now, machine_now)
 
 
 def find_lead(project: Project, name: str) -> int:

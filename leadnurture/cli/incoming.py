@@ -10,12 +10,12 @@ from leadnurture.app import Project, open_project, read_inbox
 from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show
 from leadnurture.errors import InvalidInputError
 
-SOURCES = ("sendgrid", "leads", "reactions")
+SOURCES = ("sendgrid", "inbound", "leads", "reactions")
 
 
 def replay(
     source: Annotated[
-        str | None, typer.Option(help="Only what came from there: sendgrid, leads, reactions.")
+        str | None, typer.Option(help="Only what came from there: sendgrid, inbound, leads, reactions.")
     ] = None,
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what came in from that day on.")

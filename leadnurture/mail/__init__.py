@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from leadnurture.mail.claim import next_sending
     from leadnurture.mail.delivery import Delivered, deliver, recover
     from leadnurture.mail.freeze import target_of
+    from leadnurture.mail.inbound import inbound_reader, receive_inbound
     from leadnurture.mail.sendgrid_events import read_sendgrid_events, receive_sendgrid_events
     from leadnurture.mail.showing import show
 
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "Delivered": "delivery",
     "deliver": "delivery",
+    "inbound_reader": "inbound",
     "next_sending": "claim",
     "read_sendgrid_events": "sendgrid_events",
+    "receive_inbound": "inbound",
     "receive_sendgrid_events": "sendgrid_events",
     "recover": "delivery",
     "show": "showing",
@@ -62,9 +65,11 @@ __all__ = [
     "Unknown",
     "compile_templates",
     "deliver",
+    "inbound_reader",
     "make_provider",
     "next_sending",
     "read_sendgrid_events",
+    "receive_inbound",
     "receive_sendgrid_events",
     "recover",
     "show",

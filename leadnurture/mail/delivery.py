@@ -328,14 +328,17 @@ def mail_of(frozen: Frozen, shown: Shown, now: datetime) -> Mail:
         to_name=content["to_name"],
         sender_name=content["from_name"],
         sender=content["from"],
-        reply_to=content["from"],
+        reply_to=tuple(content["reply_to"]),
         subject=shown.subject,
         html=shown.html,
         text=shown.text,
         at=now,
         headers=(
             # RFC 2369 and RFC 8058: a page for people, one click for mail programs, a mail for the rest.
-            ("List-Unsubscribe", f"<{link}>, <mailto:{content['from']}?subject=unsubscribe%20{token}>"),
+            (
+                "List-Unsubscribe",
+                f"<{link}>, <mailto:{content['reply_to'][-1]}?subject=unsubscribe%20{token}>",
+            ),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ),
         message_id=frozen.message_id,

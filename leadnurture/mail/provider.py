@@ -26,7 +26,7 @@ class Mail:
     html: str
     text: str
     to_name: str = ""
-    reply_to: str = ""
+    reply_to: tuple[str, ...] = ()
     at: datetime | None = None
     """Its date, of the product's clock."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -42,7 +42,7 @@ class Mail:
             self.sender_name,
             self.sender,
             self.subject,
-            self.reply_to,
+            *self.reply_to,
             *sum(self.headers, ()),
         ):
             if "\r" in value or "\n" in value:

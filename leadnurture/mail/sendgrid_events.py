@@ -258,8 +258,9 @@ def _record(
         for event in chosen
         if (kind := event.reaction)
     ]
-    recorded = record_in(connection, reactions, now)
+    # First with what SendGrid said; what the reactions prove of the mails adds nothing to it.
     settle_messages(connection, _outcomes(chosen), now)
+    recorded = record_in(connection, reactions, now)
     outcomes = Counter(own.values())
     return Read(
         items=len(events),

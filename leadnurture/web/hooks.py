@@ -33,6 +33,17 @@ def receive_sendgrid_events(
     return _answer(site, kept, afterwards)
 
 
+@router.post("/sendgrid/inbound")
+def receive_inbound(request: Request, body: Body, site: Here, afterwards: BackgroundTasks) -> JSONResponse:
+    """SendGrid's Inbound Parse; NotSignedError (401) without the password of the settings."""
+    project = site.project
+    key = project.settings.inbound_key
+    kept = mail.receive_inbound(
+        project.database, body, request.headers, key.get_secret_value() if key else None, project.clock()
+    )
+    return _answer(site, kept, afterwards)
+
+
 def _answer(site: Site, kept: inbox.Kept, afterwards: BackgroundTasks) -> JSONResponse:
     if kept.is_new:
         afterwards.add_task(_read, site, kept.id)
@@ -42,7 +53,7 @@ def _answer(site: Site, kept: inbox.Kept, afterwards: BackgroundTasks) -> JSONRe
 def _read(site: Site, post_id: int) -> None:
     project = site.project
     try:
-        inbox.read_post(project.database, readers(), post_id, project.clock(), _machine_now)
+        inbox.read_post(project.database, readers(project.links), post_id, project.clock(), _machine_now)
     except LeadNurtureError as error:  # the worker will read it
         log.warning("post %d is read later: %s", post_id, error)
 

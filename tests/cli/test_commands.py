@@ -90,7 +90,7 @@ def test_a_replay_reads_what_lies_in_the_inbox(run: Run, project: Path) -> None:
         assert json.loads(told.stdout) == {"read": read, "failed": 0}
     assert run("replay", "--since", "2026-12-09").stdout == "0 posts read, 0 failed.\n"
     assert json.loads(run("status", "--format", "json").stdout)["leads"] == 1
-    assert "sendgrid, leads, reactions" in run("replay", "--source", "sendgird").stderr
+    assert "sendgrid, inbound, leads, reactions" in run("replay", "--source", "sendgird").stderr
 
 
 def test_check_says_that_the_sample_company_is_right(run: Run) -> None:

@@ -109,6 +109,12 @@ def test_an_event_settles_what_was_unknown(
     assert scene.row("message", message_id).status == status
 
 
+def test_what_the_provider_said_of_a_bounce_is_kept(scene: Scene, receive: Receive) -> None:
+    message_id = a_message(scene, "sent")
+    receive(event("bounce", message_id, type="bounce", reason="550 no such user"))
+    assert scene.row("message", message_id).trouble == "550 no such user"
+
+
 def test_an_event_that_is_faster_than_our_mark_counts(scene: Scene, receive: Receive) -> None:
     message_id = a_message(scene, "sending")
     receive(event("delivered", message_id))

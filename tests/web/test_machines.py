@@ -102,7 +102,7 @@ def test_a_post_with_another_ahead_of_it_is_left_to_the_worker(world: World, sen
     body = event(world)
     assert client.post(HOOK, content=body, headers=sendgrid.headers(body)).status_code == 200
     assert [row["status"] for row in world.rows("inbox")] == ["new", "new"]
-    work_off(world.desk.database, readers(), NOW, machine_now)
+    work_off(world.desk.database, readers(world.desk.links), NOW, machine_now)
     assert [row["status"] for row in world.rows("inbox")] == ["done", "done"]
     assert len(world.rows("reaction", kind="bounced")) == 1
 
@@ -133,7 +133,7 @@ def test_without_a_key_no_event_is_believed(world: World, client: Client) -> Non
 
 
 def test_machines_are_answered_as_machines(world: World, client: Client) -> None:
-    for path in ("/api/nothing", "/hooks/nothing", "/hooks/sendgrid/inbound"):
+    for path in ("/api/nothing", "/hooks/nothing", "/hooks/sendgrid/nothing"):
         answer = client.post(path)
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/json"
