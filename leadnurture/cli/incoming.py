@@ -1,13 +1,13 @@
 """Commands about what came in: read it again, see replies and sort them, settle mails in doubt."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import typer
 
 from leadnurture.app import Project, open_project, read_inbox
-from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show
+from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
 from leadnurture.errors import InvalidInputError
 
 SOURCES = ("sendgrid", "inbound", "leads", "reactions")
@@ -48,3 +48,29 @@ def replay(
 def _midnight(project: Project, day: date) -> datetime:
     zone = ZoneInfo(project.definitions().company.zone)
     return datetime(day.year, day.month, day.day, tzinfo=zone)
+
+
+def replies(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
+    """List what leads wrote back and nobody has sorted; no mail goes to them until then."""
+    from leadnurture import reports
+
+    opened = open_project(project)
+    with opened.database.read() as connection:
+        rows = reports.unsorted_replies(connection)
+    show(rows, form, lambda: reports.render_replies(rows))
+
+
+def sort(
+    reply: Annotated[int, typer.Argument(metavar="REPLY", help="Its number in `leadnurture replies`.")],
+    decision: Annotated[
+        Literal["resume", "end", "unsubscribe"], typer.Argument(metavar="resume|end|unsubscribe")
+    ],
+    by: Annotated[str, typer.Option(help="Who says so.")] = "a person at the command line",
+    project: ProjectFolder = HERE,
+) -> None:
+    """Sort a reply: the lead's programs go on, end, or he wants no more mail."""
+    from leadnurture.engine import sort_reply
+
+    opened = open_project(project)
+    done = sort_reply(opened.database, reply, decision, by, opened.clock())
+    told("Sorted." if done.was_open else f"Sorted before as {done.decision}, by {done.by}.")

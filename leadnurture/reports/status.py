@@ -49,13 +49,15 @@ class Status:
     """Posts that were not read to the end, and such that nobody can read."""
     inbox_items: Mapping[str, int]
     """Items of which nothing was recorded, by the reason."""
+    unsorted_replies: int
+    """What leads wrote back; no mail goes to them until it is sorted."""
     almost_qualified: int
     suppressed: int
     programs: tuple[ProgramRow, ...]
 
 
 def status(connection: Connection, now: datetime) -> Status:
-    """The numbers. Thirteen statements, whatever there is."""
+    """The numbers. Fourteen statements, whatever there is."""
     rows = programs(connection, now)
     stages = _by(connection, LEAD.c.stage)
     enrollments = _by(connection, metadata.tables["enrollment"].c.status)
@@ -75,6 +77,7 @@ def status(connection: Connection, now: datetime) -> Status:
         notices=_by(connection, metadata.tables["notice"].c.status),
         inbox=_by(connection, INBOX.c.status, text("status <> 'done'")),
         inbox_items=_by(connection, ITEM.c.outcome, text("outcome <> 'recorded'")),
+        unsorted_replies=_count(connection, metadata.tables["reply"], text("sorted_at IS NULL")),
         almost_qualified=_count(connection, metadata.tables["almost_qualified"]),
         suppressed=_count(connection, metadata.tables["suppression"]),
         programs=rows,
@@ -109,6 +112,7 @@ def render_status(status: Status) -> str:
         lines += _row(name.removesuffix("_by_status").replace("_", " "), told or ["none"])
     lines += _row("almost qualified", [f"{status.almost_qualified:,}"])
     lines += _row("suppressed", [f"{status.suppressed:,}"])
+    lines += _row("replies to sort", [f"{status.unsorted_replies:,}"])
     if not status.programs:
         return "\n".join([*lines, "", "There is no program yet; `leadnurture apply` brings them in."]) + "\n"
     lines += ["", f"{'program':<28}{'in it':>8}{'due':>8}{'enrolled':>10}{'goal':>8}  next due (UTC)"]
@@ -140,5 +144,5 @@ def _by(connection: Connection, column: Column[str], *where: TextClause) -> dict
     return {row[0]: row[1] for row in connection.execute(question)}
 
 
-def _count(connection: Connection, table: Table) -> int:
-    return connection.scalar(select(func.count()).select_from(table)) or 0
+def _count(connection: Connection, table: Table, *where: TextClause) -> int:
+    return connection.scalar(select(func.count()).select_from(table).where(*where)) or 0

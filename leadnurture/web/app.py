@@ -18,7 +18,7 @@ from leadnurture.errors import (
     SchemaOutdatedError,
     StorageFullError,
 )
-from leadnurture.web import api, doors, health, hooks, pages
+from leadnurture.web import api, doors, health, hooks, pages, replies
 from leadnurture.web.guard import HEADERS, Guard
 from leadnurture.web.project import Project
 from leadnurture.web.site import STATIC, Site
@@ -56,7 +56,7 @@ def create_app(project: Project) -> FastAPI:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for router in (doors.router, api.router, hooks.router, health.router, pages.router):
+    for router in (doors.router, api.router, hooks.router, health.router, pages.router, replies.router):
         app.include_router(router)
     return app
 
