@@ -44,11 +44,16 @@ class Settings(BaseSettings):
     prefect_url: str = ""
     """The API of a Prefect server elsewhere. Empty means our own on this machine."""
     prefect_retention_days: int = Field(default=30, ge=1)
-    provider: Literal["local", "sendgrid"] = "local"
+    provider: Literal["local", "sendgrid", "smtp"] = "local"
     sendgrid_key: SecretStr | None = None
     sendgrid_url: str = "https://api.sendgrid.com"
     sendgrid_webhook_key: str | None = None
     """The public key with which SendGrid's event webhook is verified."""
+    smtp_host: str = ""
+    smtp_port: Port = 587
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
     inbound_address: str = ""
     """Where answers to mails arrive: `reply@in.example.com`, whose mails the provider posts to us."""
     inbound_key: SecretStr | None = None
@@ -102,6 +107,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}SENDGRID_KEY is missing: set it to an API key that may send mail, "
                 f"or set {PREFIX}PROVIDER=local to write mails into the outbox."
+            )
+        if self.provider == "smtp" and not self.smtp_host:
+            raise ValueError(
+                f"{PREFIX}SMTP_HOST is missing: set it to the name of your mail server, "
+                f"or set {PREFIX}PROVIDER=local to write mails into the outbox."
+            )
+        if self.smtp_user and not (self.smtp_password and self.smtp_tls != "none"):
+            raise ValueError(
+                f"{PREFIX}SMTP_USER needs {PREFIX}SMTP_PASSWORD, and {PREFIX}SMTP_TLS, "
+                "so that nobody on the way reads the password."
             )
         if self.inbound_address and not (self.inbound_key and self.inbound_key.get_secret_value()):
             raise ValueError(

@@ -41,7 +41,7 @@ class Frozen:
     message_id: int
     template: str
     content: Mapping[str, Any]
-    """`to`, `to_name`, `from`, `from_name`, `reply_to`, and the `values` of the template."""
+    """`to`, `to_name`, `from`, `from_name`, `reply_to`, `bounces_to`, and the `values` of the template."""
 
     @property
     def facts(self) -> str:
@@ -110,6 +110,7 @@ class Freezer:
             "from": sender,
             "from_name": sender_name,
             "reply_to": self._reply_to(row, sender, definitions.company),
+            "bounces_to": self._links.answer_address(row.id) or sender,
             "values": values,
         }
         return Frozen(row.id, row.template, content)
