@@ -10,6 +10,7 @@ from leadnurture.app import Project, open_project, read_inbox
 from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
 from leadnurture.errors import InvalidInputError
 
+SOMEBODY = "a person at the command line"
 SOURCES = ("sendgrid", "inbound", "leads", "reactions")
 
 
@@ -65,7 +66,7 @@ def sort(
     decision: Annotated[
         Literal["resume", "end", "unsubscribe"], typer.Argument(metavar="resume|end|unsubscribe")
     ],
-    by: Annotated[str, typer.Option(help="Who says so.")] = "a person at the command line",
+    by: Annotated[str, typer.Option(help="Who says so.")] = SOMEBODY,
     project: ProjectFolder = HERE,
 ) -> None:
     """Sort a reply: the lead's programs go on, end, or he wants no more mail."""
@@ -74,3 +75,17 @@ def sort(
     opened = open_project(project)
     done = sort_reply(opened.database, reply, decision, by, opened.clock())
     told("Sorted." if done.was_open else f"Sorted before as {done.decision}, by {done.by}.")
+
+
+def settle(
+    mail: Annotated[int, typer.Argument(metavar="MAIL", help="Its number in the outbox.")],
+    outcome: Annotated[Literal["sent", "failed"], typer.Argument(metavar="sent|failed")],
+    by: Annotated[str, typer.Option(help="Who says so.")] = SOMEBODY,
+    project: ProjectFolder = HERE,
+) -> None:
+    """Settle a mail whose outcome is unknown, by what the mail server's log says of it."""
+    from leadnurture.engine import settle_by_hand
+
+    opened = open_project(project)
+    settle_by_hand(opened.database, mail, outcome, by, opened.clock())
+    told(f"Mail {mail} is {outcome}.")

@@ -20,7 +20,7 @@ from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
 from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, sort_reply
 from leadnurture.engine.rescoring import Comparison, Crossing, Rescored, compare_agreements, rescore
-from leadnurture.engine.sending import Settled, settle_messages
+from leadnurture.engine.sending import Settled, settle_by_hand, settle_messages
 from leadnurture.engine.sql import lock_leads, wake_leads
 from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
 
@@ -66,6 +66,7 @@ __all__ = [
     "run_step",
     "same_hour_next_working_day",
     "set_deal",
+    "settle_by_hand",
     "settle_messages",
     "sort_reply",
     "wake_leads",

@@ -66,7 +66,13 @@ class Incoming:
 
 
 def incoming_of(body: bytes, content_type: str) -> Incoming:
-    """The mail in a post of Inbound Parse, raw or taken apart. InvalidInputError for what is no form."""
+    """The mail in a post: of Inbound Parse, raw or taken apart, or of a mail server, the mail alone.
+
+    InvalidInputError for what is neither.
+    """
+    if content_type.partition(";")[0].strip().lower() == "message/rfc822":
+        message = _parsed(body)
+        return _incoming(message, {}, text=_text_of(message), parts=list(message.walk()))
     form = _form(body, content_type)
     if "email" in form:
         message = _parsed(form["email"].content)

@@ -93,6 +93,24 @@ def test_a_replay_reads_what_lies_in_the_inbox(run: Run, project: Path) -> None:
     assert "sendgrid, inbound, leads, reactions" in run("replay", "--source", "sendgird").stderr
 
 
+def test_a_mail_whose_outcome_is_known_is_not_settled_by_hand(run: Run) -> None:
+    assert run("apply").returncode == 0
+    missing = run("settle", "12", "sent")
+    assert (missing.returncode, sentence_of(missing)) == (
+        5,
+        "There is no mail 12; look for it in the outbox.",
+    )
+
+
+def test_replies_are_listed_and_a_missing_one_cannot_be_sorted(run: Run) -> None:
+    assert run("apply").returncode == 0
+    assert run("replies").stdout == "No reply waits to be sorted.\n"
+    assert json.loads(run("replies", "--format", "json").stdout) == []
+    missing = run("sort", "7", "resume")
+    assert missing.returncode == 5
+    assert "leadnurture replies" in sentence_of(missing)
+
+
 def test_check_says_that_the_sample_company_is_right(run: Run) -> None:
     result = run("check")
     assert (result.returncode, result.stdout) == (0, "Everything is right.\n")

@@ -130,6 +130,16 @@ def test_the_same_mail_counts_once_however_often_it_is_handed_over(scene: Scene)
     assert [len(scene.rows(table)) for table in ("inbox", "inbox_item", "reaction", "reply")] == [2, 1, 1, 1]
 
 
+def test_a_mail_server_of_our_own_posts_the_mail_alone(scene: Scene) -> None:
+    mine = sent(scene)
+    headers = credentials() | {"content-type": "message/rfc822"}
+    receive_inbound(scene.database, letter(to=address_of(mine)), headers, KEY, NOW)
+    receive_inbound(scene.database, report(original=f"<{mine}@example.com>"), headers, KEY, NOW)
+    work_off(scene.database, {"inbound": inbound_reader(LINKS)}, NOW, lambda: MACHINE)
+    assert [row.outcome for row in scene.rows("inbox_item")] == ["recorded", "report"]
+    assert scene.row("message", mine).status == "bounced"
+
+
 # People and machines
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from leadnurture.engine import settle_by_hand
+from leadnurture.errors import InvalidInputError
 from leadnurture.inbox import work_off
 from leadnurture.links import Links
 from leadnurture.mail import (
@@ -235,6 +237,19 @@ def test_an_address_that_is_gone_is_suppressed_at_once(scene: Scene, server: Fak
     assert [(row.email_key, row.reason) for row in scene.rows("suppression")] == [
         ("lead1@example.org", "bounced")
     ]
+
+
+def test_an_unknown_one_is_settled_by_a_person_who_knows(scene: Scene) -> None:
+    ids = [scene.message(scene.lead(number), status="unknown", attempt=1) for number in range(2)]
+    for message_id, outcome in zip(ids, ("sent", "failed"), strict=True):
+        settle_by_hand(scene.database, message_id, outcome, "dana", NOW)  # type: ignore[arg-type] # one of both
+    assert [scene.row("message", one).status for one in ids] == ["sent", "failed"]
+    assert [(row.actor, row.act, row.subject) for row in scene.rows("audit")] == [
+        ("dana", "settled as sent", f"message {ids[0]}"),
+        ("dana", "settled as failed", f"message {ids[1]}"),
+    ]
+    with pytest.raises(InvalidInputError, match="only an unknown one"):
+        settle_by_hand(scene.database, ids[0], "failed", "dana", NOW)
 
 
 def test_an_unknown_one_is_never_sent_again_and_settled_by_a_report(scene: Scene, server: FakeServer) -> None:
