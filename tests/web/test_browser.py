@@ -27,6 +27,7 @@ PAGES = {
     "programs": "/programs",
     "program": "/programs/scaling-series",
     "handoffs": "/handoffs",
+    "replies": "/replies",
     "leads": "/leads",
     "lead": "/leads/{ingrid}",
     "hostile lead": "/leads/{mallory}",
@@ -49,6 +50,7 @@ def database(sqlite_url: str) -> Iterator[Database]:
 @pytest.fixture
 def site(world: World) -> Iterator[str]:
     """The address of a running server."""
+    world.write_back("sverre", "Could you call me on Thursday at ten?")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(create_app(world.desk), log_config=None, lifespan="off", ws="none")
         server = uvicorn.Server(config)
