@@ -62,7 +62,7 @@ def measured(sizes: Sequence[int]) -> Iterator[Figure]:
             yield from _drip(database, leads)
         yield _due_probe(database)
         yield from _inbox(database)
-    yield from _hooks()
+        yield from _hooks(database)
 
 
 def _databases() -> tuple[str, ...]:
@@ -100,18 +100,11 @@ def _inbox(database: str) -> Iterator[Figure]:
     )
 
 
-def _hooks() -> Iterator[Figure]:
-    """The slowest of 50 posts of 1,000 events, beside the slowest while no wave runs. SQLite only: there it
-    is the question.
-    """
-    alone = _leg("hooks-alone", "sqlite", 1_000)
-    yield _figure(
-        "hook of 1,000 events, slowest of 50, during a wave",
-        "sqlite",
-        100_000,
-        _leg("hooks", "sqlite", 100_000),
-        alone["seconds"],
-    )
+def _hooks(database: str) -> Iterator[Figure]:
+    """The 99th percentile of 300 posts of 768 kB while a wave of 100,000 leads runs, beside the one without."""
+    alone = _leg("hooks-alone", database, 1_000)
+    beside = _leg("hooks", database, 100_000)
+    yield _figure("post of 768 kB beside a wave, 99 of 100", database, 100_000, beside, alone["seconds"])
 
 
 def _middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:

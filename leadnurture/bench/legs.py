@@ -17,7 +17,7 @@ from sqlalchemy import Connection, event
 from leadnurture.bench.course import CLICKED_AFTER, SETTLED_AFTER, SILENT_AFTER, STARTS, prepare
 from leadnurture.bench.floor import run_floor
 from leadnurture.bench.incoming import KINDS, floor_leg, keep_leg, read_leg
-from leadnurture.bench.waiting import hook_leg, probe_leg
+from leadnurture.bench.waiting import hook_leg, probe_leg, read_for_ever
 from leadnurture.engine import (
     NewReaction,
     Settled,
@@ -176,11 +176,13 @@ QUESTIONS: Final[dict[str, Callable[[Database, int], float]]] = {
 
 
 def main() -> None:
-    """Runs the leg that the command line names on a database that it fills itself; `course` finds it filled."""
+    """Runs the leg that the command line names on a database that it fills itself; `course` and `reader` find it filled."""
     leg, url, leads = sys.argv[1], sys.argv[2], int(sys.argv[3])
     if leg == "course":
         engine_leg(open_database(url))
         return
+    if leg == "reader":
+        read_for_ever(open_database(url))
     database = prepare(url, 1 if leg == "probe" else leads // len(KINDS) if leg in INBOX else leads)
     if leg in QUESTIONS:
         seconds = QUESTIONS[leg](database, leads)
