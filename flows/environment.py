@@ -22,6 +22,11 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "true",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(settings.prefect_retention_days * DAY),
+        # Written one by one, what tasks did would lock Prefect's own SQLite for most of a wave, and whoever
+        # wants the next run would be answered 503.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "leadnurture",
         # The worker also says something outside of runs.
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import httpx
 from prefect import State, get_client
+from prefect.context import SyncClientContext
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.runtime import flow_run
@@ -33,6 +34,8 @@ PAUSE: Final = 30.0
 WAITING: Final = 20
 """Runs that may wait to be shown; more are not shown."""
 ANSWERS_WITHIN: Final = 1.0
+BUSY_PAUSE: Final = 0.1
+ASKED: Final = "leadnurture.asked"
 PARTLY_FAILED: Final = "PartlyFailed"
 """The state of what failed in part: completed, by a name that says so."""
 
@@ -55,6 +58,26 @@ def _is_drained(service: type[EventsWorker] | type[APILogWorker], seconds: float
 def same_as(state: State[Any]) -> State[Any]:
     """A flow's state that says what the state of its only task says."""
     return State(type=state.type, name=state.name, message=state.message)
+
+
+def _one_client() -> SyncClientContext:
+    """A client for all runs: each would load the certificates of the world for its own."""
+    context = SyncClientContext()
+    context.client = get_client(
+        httpx_settings={"event_hooks": {"response": [ask_again_soon]}}, sync_client=True
+    )
+    return context
+
+
+def ask_again_soon(answer: httpx.Response) -> None:
+    """Tells Prefect's client when to ask again after a 503: it would wait two seconds, then four.
+
+    Prefect's SQLite answers so when two write within milliseconds.
+    """
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        asked = answer.request.extensions.get(ASKED, 0)
+        answer.request.extensions[ASKED] = asked + 1
+        answer.headers.setdefault("Retry-After", str(BUSY_PAUSE * 3**asked))
 
 
 @dataclass(frozen=True)
@@ -108,21 +131,24 @@ class Runs:
         return True
 
     def _show_orders(self) -> None:
-        while (order := self._orders.get()) is not None:
-            try:
-                self._show(order)
-            except Exception as error:  # noqa: BLE001 - whatever Prefect raises, the work is ours
-                self._fall_silent(f"failed ({type(error).__name__}: {str(error)[:200]!r})")
-            finally:
-                order.work.refused.set()
+        # The heartbeat's thread would be joined for a second at the end of every run.
+        settings = {PREFECT_API_URL: self._api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        with temporary_settings(settings), contextlib.ExitStack() as kept:
+            while (order := self._orders.get()) is not None:
+                try:
+                    self._show(order, kept)
+                except Exception as error:  # noqa: BLE001 - whatever Prefect raises, the work is ours
+                    self._fall_silent(f"failed ({type(error).__name__}: {str(error)[:200]!r})")
+                finally:
+                    order.work.refused.set()
 
-    def _show(self, order: _Order) -> None:
+    def _show(self, order: _Order, kept: contextlib.ExitStack) -> None:
         if time.monotonic() < self._silent_until or not self._answers():
             return
-        # The heartbeat's thread would be joined for a second at the end of every run.
-        with temporary_settings({PREFECT_API_URL: self._api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        if not self._has_shown:
+            kept.enter_context(_one_client())
             self._has_shown = True
-            order.show(order.work.key)
+        order.show(order.work.key)
         if self._is_silent:
             self._is_silent = False
             logger.info("Prefect answers again")

@@ -22,7 +22,6 @@ from leadnurture.errors import LeadNurtureError
 
 logger = logging.getLogger("leadnurture.flows")
 
-NEVER: Final = Upcoming({}, {}, None, None)
 GRACE: Final = 5.0
 """Seconds for which the end waits for runs that are still to be shown in Prefect."""
 
@@ -65,8 +64,9 @@ class Worker:
         return (machine_now(), False) if stepping is None else (stepping, True)
 
     def upcoming(self, now: datetime) -> Upcoming:
-        """When each kind of work falls due next; never while the clock is held."""
-        return NEVER if self._project.is_held() else upcoming(self._project, now)
+        """When each kind of work falls due next, apart from what a held clock holds."""
+        due = upcoming(self._project, now)
+        return due.held() if self._project.is_held() else due
 
     def wave(self, program: str) -> bool:
         """Runs a wave of a program; StepsFailedError when a part of it failed, so that it rests a while."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 COMPANY_FILE: Final = Path("config/leadnurture.yaml")
 NOTICES: Final = Path("templates/notice")
+FIRST_RUN: Final = "first run"
+"""Who did what nobody did."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Project:
             return connection.execute(select(metadata.tables["clock"].c.now_at)).scalar()
 
     def is_held(self) -> bool:
-        """Whether the stepping clock is held, so that work waits until all of an instant is told."""
+        """Whether the stepping clock is held, so that looks and waves wait until all is told for them."""
         from sqlalchemy import select
 
         from leadnurture.store.tables import metadata
@@ -212,6 +214,26 @@ def read_inbox(project: Project, now: datetime) -> "WorkedOff":
     return work_off(project.database, readers(project.links), now, machine_now)
 
 
+def open_to_people(project: Project, *, is_seen: bool) -> tuple[str, str] | None:
+    """Takes up the key of the settings. Where nobody can sign in yet, makes an admin: his name and password.
+
+    Only if somebody sees what is printed, since a password belongs into no log. Safe to repeat.
+    """
+    from leadnurture import access
+
+    now = project.clock()
+    access.take_up_key(project.database, project.settings.api_key.get_secret_value(), FIRST_RUN, now)
+    return access.add_first_user(project.database, FIRST_RUN, now) if is_seen else None
+
+
+def is_open_to_people(project: Project) -> bool:
+    """Whether anybody can sign in."""
+    from leadnurture import access
+
+    with project.database.read() as connection:
+        return access.has_users(connection)
+
+
 def find_lead(project: Project, name: str) -> int:
     """The id of a lead by its address or number; NotFoundError when there is none."""
     from sqlalchemy import select
@@ -289,6 +311,10 @@ class Upcoming:
         """The next instant at which anything is to be done."""
         times = [*self.waves.values(), *self.looks.values(), self.sending, self.sales, self.inbox]
         return min((time for time in times if time is not None), default=None)
+
+    def held(self) -> "Upcoming":
+        """What goes on while the stepping clock is held."""
+        return Upcoming({}, {}, self.sending, self.sales, self.inbox)
 
 
 def upcoming(project: Project, now: datetime) -> Upcoming:

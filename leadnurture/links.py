@@ -79,7 +79,7 @@ class Links:
         secrets = [secret] if isinstance(secret, str) else list(secret)
         self._signers = {
             action: _signer(secrets, action)
-            for action in ("click", "unsubscribe", "register", "decline", "handoff", "reply", "sort")
+            for action in ("click", "unsubscribe", "register", "decline", "handoff", "reply")
         }
 
     def click(self, message_id: int, target: str) -> str:
@@ -101,10 +101,6 @@ class Links:
     def handoff(self, handoff_id: int, now: datetime) -> str:
         """The page on which sales accepts or returns; lives 14 days."""
         return f"{self._url}/h/{self._sign('handoff', handoff_id, int(now.timestamp()))}"
-
-    def sort(self, reply_id: int) -> str:
-        """What the page of replies posts with a decision, so that no other website can."""
-        return self._sign("sort", reply_id, "")
 
     def answer_address(self, message_id: int) -> str | None:
         """Where an answer to this message goes: `reply+12-k4f…@in.example.com`. None where none can arrive.
@@ -153,11 +149,6 @@ class Links:
         if parts is None or now - datetime.fromtimestamp(int(parts[1]), UTC) > HANDOFF_LIVES:
             return None
         return parts[0]
-
-    def read_sort(self, token: str) -> int | None:
-        """The reply that may be sorted."""
-        parts = self._read("sort", token)
-        return None if parts is None else parts[0]
 
     def _sign(self, action: str, number: int, rest: str | int) -> str:
         return self._signers[action].sign(f"{number}{SEPARATOR}{quote(str(rest), safe='')}").decode()

@@ -5,6 +5,7 @@ Every setting is described in docs/settings.md; a test compares both.
 """
 
 import difflib
+import ipaddress
 import os
 import re
 import secrets
@@ -62,7 +63,7 @@ class Settings(BaseSettings):
     secret: SecretStr = SecretStr("")
     """Signs the links. Generated in the data folder."""
     api_key: SecretStr = SecretStr("")
-    """The bearer key of the API. Generated in the data folder."""
+    """The first key of the API. Generated in the data folder."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 
@@ -80,6 +81,12 @@ class Settings(BaseSettings):
     def local_url(self) -> str:
         """Where this machine's web server answers."""
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def public_host(self) -> str | None:
+        """The host, with its port if that is written, under which the pages may be opened from elsewhere."""
+        parts = urlsplit(self.url)
+        return parts.netloc.lower() if parts.scheme == "https" else None
 
     @property
     def prefect_api(self) -> str:
@@ -123,11 +130,24 @@ class Settings(BaseSettings):
                 f"{PREFIX}INBOUND_KEY is missing: without it no answer that arrives at "
                 f"{PREFIX}INBOUND_ADDRESS is accepted."
             )
+        if not is_loopback(self.host) and self.public_host is None:
+            raise ValueError(
+                f"{PREFIX}HOST is {self.host}, beyond this machine: set {PREFIX}URL to the https address "
+                "under which people reach it, or leave the host at 127.0.0.1."
+            )
         if self.port == self.prefect_port:
             raise ValueError(
                 f"{PREFIX}PORT and {PREFIX}PREFECT_PORT are both {self.port}; give each its own."
             )
         return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, as this machine alone can reach it."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def load_settings(root: Path, **overrides: object) -> Settings:

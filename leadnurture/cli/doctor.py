@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from leadnurture.app import machine_now
+from leadnurture.cli.access import NOBODY
 from leadnurture.errors import LeadNurtureError
 from leadnurture.settings import Settings, load_settings
 
@@ -55,6 +57,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
+    from leadnurture.access import users
     from leadnurture.engine import current_definitions
     from leadnurture.reports import asleep
     from leadnurture.store import is_migrated, open_database
@@ -69,10 +72,13 @@ def _database(settings: Settings) -> Iterator[Finding]:
         with database.read() as connection:
             programs = len(current_definitions(connection).programs)
             lost = asleep(connection)
+            people = len(users(connection, machine_now()))
     except LeadNurtureError as error:
         yield Finding("database", is_fine=False, sentence=str(error))
         return
     yield Finding("database", is_fine=True, sentence=f"{programs} programs are applied")
+    told = f"{people} can sign in" if people else f"{NOBODY[0].lower()}{NOBODY[1:-1]}"
+    yield Finding("users", is_fine=True, sentence=told)
     yield _watchdog(lost)
 
 

@@ -3,7 +3,7 @@
 Nothing here knows a table. Links are those of the mails; one connection is kept alive for all of it.
 """
 
-import binascii
+import email
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,6 @@ from leadnurture.errors import LeadNurtureError
 
 # Links in the text of a mail: <http://127.0.0.1:8080/c/…>, or on a line of their own.
 LINK: Final = re.compile(rb"https?://[^\s<>\"]+/([cuwh])/[^\s<>\"]+")
-TEXT: Final = re.compile(rb"Content-Type: text/plain.*?\r?\n\r?\n(.*?)\r?\n--", re.DOTALL)
 BATCH: Final = 1_000
 FAILED: Final = 400
 
@@ -37,9 +36,10 @@ class Browser(Protocol):
 def links_in(letter: Path) -> Mapping[str, str]:
     """The first link of each kind in a mail's text: `c` click, `w` seat, `u` unsubscribe, `h` handoff."""
     found: dict[str, str] = {}
-    text = TEXT.search(letter.read_bytes())
-    for link in LINK.finditer(binascii.a2b_qp(text[1]) if text else b""):
-        found.setdefault(link[1].decode(), urlsplit(link[0].decode()).path)
+    for part in email.message_from_bytes(letter.read_bytes()).walk():
+        text = part.get_payload(decode=True) if part.get_content_type() == "text/plain" else None
+        for link in LINK.finditer(text if isinstance(text, bytes) else b""):
+            found.setdefault(link[1].decode(), urlsplit(link[0].decode()).path)
     return found
 
 

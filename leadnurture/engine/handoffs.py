@@ -16,6 +16,7 @@ from leadnurture.engine.moves import end_all, enroll, pause_enrollments, resume_
 from leadnurture.engine.sql import lock_leads, run
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database
+from leadnurture.store import note as audit
 from leadnurture.store.tables import Handoff
 from leadnurture.store.work import empty, work_enroll
 
@@ -70,7 +71,7 @@ def open_handoffs(connection: Connection, agreement: Agreement, now: datetime) -
     return opened
 
 
-def decide_handoff(
+def decide_handoff(  # noqa: PLR0913 - who decides what, why and when
     database: Database,
     handoff_id: int,
     decision: Literal["accepted", "returned"],
@@ -79,8 +80,11 @@ def decide_handoff(
     *,
     reason: str | None = None,
     note: str | None = None,
+    actor: str | None = None,
 ) -> Decided:
     """Sales accepts a lead, which ends its nurture, or returns it for a reason of the agreement, which recycles it.
+
+    `actor` is who did it as the audit keeps it, where that says more than `by`.
 
     The first decision wins; safe to repeat. Raises NotFoundError for an unknown handoff, InvalidInputError for an unknown reason.
     """
@@ -106,6 +110,8 @@ def decide_handoff(
              WHERE id = :id""",
             id=handoff_id, status=decision, by=by, reason=reason if outcome else None, note=note, now=now,
         )  # fmt: skip
+        told = f"handoff {handoff_id}" + (f", {reason}" if outcome else "")
+        audit(connection, actor or by, f"handoff {decision}", f"lead {lead_id}", now, detail=told)
         stage = "accepted" if outcome is None else "engaged"
         run(
             connection,

@@ -19,7 +19,7 @@ from leadnurture.engine.moves import end_all, pause_enrollments, resume_enrollme
 from leadnurture.engine.reactions import NewReaction, record_in
 from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
-from leadnurture.store import Database
+from leadnurture.store import Database, note
 from leadnurture.store.tables import Enrollment, Reply
 
 Sorting = Literal["resume", "end", "unsubscribe"]
@@ -114,6 +114,7 @@ def sort_reply(database: Database, reply_id: int, decision: Sorting, by: str, no
         )
         _carry_out(connection, reply_id, lead_id, decision, by, now)
         wake_leads(connection, [lead_id], now)
+        note(connection, by, "sorted a reply", f"lead {lead_id}", now, detail=decision)
         return Sorted(decision, was_open=True, by=by)
 
     return database.run(sort)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from leadnurture.domain.vocabulary import MESSAGE_ORDER, MessageStatus, Why
 from leadnurture.engine.sql import lock_leads_of, run, sql
 from leadnurture.errors import InvalidInputError, NotFoundError
-from leadnurture.store import Database, stage
+from leadnurture.store import Database, note, stage
 from leadnurture.store.work import empty, work_settle
 
 # Statuses with their place in the order, for "only forward" in SQL; failed and cancelled end it from planned
@@ -85,14 +85,7 @@ def settle_by_hand(
         outcome = Settled(message_id, status, trouble=f"settled by {by}")
         if row.status != "unknown" or not settle_messages(connection, [outcome], now):
             raise InvalidInputError(f"Mail {message_id} is {row.status}; only an unknown one can be settled.")
-        run(
-            connection,
-            "INSERT INTO audit (at, actor, act, subject) VALUES (:now, :by, :act, :subject)",
-            now=now,
-            by=by,
-            act=f"settled as {status}",
-            subject=f"message {message_id}",
-        )
+        note(connection, by, "settled a mail", f"message {message_id}", now, detail=status)
 
     database.run(settle)
 

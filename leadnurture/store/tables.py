@@ -56,9 +56,9 @@ def instant(*, nullable: bool = True) -> Any:  # noqa: ANN401 - what SQLModel's 
     return Field(default=None, sa_type=Instant, nullable=nullable)
 
 
-def machine_instant() -> Any:  # noqa: ANN401 - what SQLModel's Field returns
+def machine_instant(*, nullable: bool = True) -> Any:  # noqa: ANN401 - what SQLModel's Field returns
     """A column of machine time."""
-    return Field(default=None, sa_type=MachineInstant, nullable=True)
+    return Field(default=None, sa_type=MachineInstant, nullable=nullable)
 
 
 def row_id() -> Any:  # noqa: ANN401 - what SQLModel's Field returns
@@ -844,3 +844,71 @@ class Audit(Row, table=True):
     act: str
     subject: str
     detail: str | None = long_text(nullable=True)
+
+
+# --- who may see what --------------------------------------------------------------------------------------
+
+
+class User(Row, table=True):
+    """Somebody who signs in. One whose name is the id or the address of a person of the company acts as that person."""
+
+    __tablename__ = "tool_user"
+    __table_args__ = (KEPT_IDS,)
+    id: int | None = row_id()
+    name: str
+    """With which he signs in: a word or an address."""
+    name_key: str = Field(unique=True)
+    """Case-folded."""
+    role: str
+    password: str
+    """Its argon2 hash."""
+    created_at: datetime = instant(nullable=False)
+
+
+class SignIn(Row, table=True):
+    """A browser in which somebody is signed in; its end ends with the row. In machine time: no stepping clock ends it."""
+
+    __tablename__ = "sign_in"
+    id: int | None = row_id()
+    user_id: int = reference("tool_user.id", index=True)
+    token_hash: str = Field(unique=True)
+    """Of what the browser shows."""
+    begun_at: datetime = machine_instant(nullable=False)
+    ends_at: datetime = machine_instant(nullable=False)
+
+
+class SignInAttempt(Row, table=True):
+    """Passwords that did not fit, by where they came from."""
+
+    __tablename__ = "sign_in_attempt"
+    bucket: str = Field(primary_key=True)
+    """Hash of the browser, or of the network and the name."""
+    failures: int
+    free_at: datetime = machine_instant(nullable=False)
+    """When the next attempt is looked at."""
+    last_at: datetime = machine_instant(nullable=False)
+
+
+class ApiKey(Row, table=True):
+    """A key that another system shows; a revoked one keeps its row."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (
+        UniqueConstraint("hash"),
+        Index(
+            "uq_api_key_living",
+            "name",
+            unique=True,
+            sqlite_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+    )
+    id: int | None = row_id()
+    name: str
+    hash: str
+    start: str
+    """Its first signs, by which people know it again."""
+    scopes: str
+    """Separated by blanks."""
+    created_at: datetime = instant(nullable=False)
+    revoked_at: datetime | None = instant()

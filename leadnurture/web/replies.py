@@ -1,18 +1,16 @@
 """The page of replies: what leads wrote back, and the buttons by which somebody sorts it."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Response
+from fastapi import APIRouter, Form, Path, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from leadnurture import engine, reports
 from leadnurture.domain.vocabulary import Track
-from leadnurture.web.doors import READ, BrokenLinkError
-from leadnurture.web.pages import keep_here
-from leadnurture.web.site import Here
+from leadnurture.web.doorkeeper import READ
+from leadnurture.web.site import LARGEST_ID, Here
 
-SORTER: Final = "marketing"
-router = APIRouter(dependencies=[Depends(keep_here)], default_response_class=HTMLResponse)
+router = APIRouter()
 
 
 @router.api_route("/replies", methods=READ)
@@ -20,23 +18,16 @@ def list_replies(site: Here, track: Track = "prospects") -> HTMLResponse:
     """What waits to be sorted, the oldest first."""
     with site.project.database.read() as connection:
         rows = reports.unsorted_replies(connection, track=track)
-    values = {
-        "section": "/replies",
-        "track": track,
-        "replies": rows,
-        # The token in it keeps other websites from posting a decision.
-        "actions": {row.id: f"/replies/{site.project.links.sort(row.id)}" for row in rows},
-    }
-    return site.page("replies.html", values)
+    return site.page("replies.html", {"section": "/replies", "track": track, "replies": rows})
 
 
-@router.post("/replies/{token}")
+@router.post("/replies/{reply_id}")
 def sort_reply(
-    token: str, site: Here, decision: Annotated[engine.Sorting, Form()], track: Annotated[Track, Form()]
+    reply_id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
+    site: Here,
+    decision: Annotated[engine.Sorting, Form()],
+    track: Annotated[Track, Form()],
 ) -> Response:
     """Sorts a reply and all else that its lead wrote; the first decision wins."""
-    reply_id = site.project.links.read_sort(token)
-    if reply_id is None:
-        raise BrokenLinkError
-    engine.sort_reply(site.project.database, reply_id, decision, SORTER, site.project.clock())
+    engine.sort_reply(site.project.database, reply_id, decision, site.whoever.name, site.project.clock())
     return RedirectResponse(f"/replies?track={track}", 303)

@@ -1,6 +1,7 @@
 """The commands as a shell sees them: output, exit code, and one sentence where something is wrong."""
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -219,6 +220,62 @@ def test_a_changed_agreement_is_planned_before_it_holds(run: Run, project: Path,
     told = run("rescore", "--plan", "--format", "json")
     assert json.loads(told.stdout)[0]["changed"] == 1
     assert run("rescore").stdout.startswith("Nothing has changed")
+
+
+def test_users_come_and_go_by_commands(run: Run) -> None:
+    made = run("user", "add", "lena@example.com", "--role", "sales")
+    assert (
+        made.stderr == "lena@example.com has the role sales. This is the password; it is shown this once.\n"
+    )
+    again = run("user", "password", "Lena@example.com")
+    assert len({made.stdout, again.stdout}) == 2
+    assert run("user", "role", "lena@example.com", "admin").returncode == 0
+    (user,) = json.loads(run("user", "list", "--format", "json").stdout)
+    assert (user["name"], user["role"], user["sign_ins"]) == ("lena@example.com", "admin", 0)
+    assert run("user", "list").stdout.splitlines()[1].split() == ["lena@example.com", "admin", "-"]
+    assert "is the last admin" in sentence_of(run("user", "remove", "lena@example.com"))
+    run("user", "add", "ann", "--role", "admin")
+    assert run("user", "remove", "lena@example.com").returncode == 0
+    assert run("user", "remove", "lena@example.com").returncode == 5
+
+
+def test_keys_come_and_go_by_commands(run: Run) -> None:
+    made = run("key", "add", "crm", "--scope", "leads", "--scope", "read")
+    assert made.stdout.startswith("ln_")
+    assert run("key", "revoke", "crm").returncode == 0
+    (key,) = json.loads(run("key", "list", "--format", "json").stdout)
+    assert key["scopes"] == ["leads", "read"]
+    assert made.stdout.strip() not in json.dumps(key)
+    assert run("key", "revoke", "crm").returncode == 5
+    assert "one or more of leads, reactions, read" in sentence_of(run("key", "add", "b", "--scope", "all"))
+
+
+def test_the_web_server_makes_the_first_user_once_and_tells_no_log(run: Run, project: Path) -> None:
+    run("apply")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        environment = {**os.environ, "LEADNURTURE_PORT": str(probe.getsockname()[1])}
+    command = [sys.executable, "-m", "leadnurture", "web", "--project", str(project)]
+    log = project / "web.log"
+    told = {}
+    for where in ("log", "pipe", "pipe again"):
+        with log.open("a") as file:
+            stderr = file if where == "log" else subprocess.PIPE
+            with subprocess.Popen(command, stderr=stderr, text=True, env=environment) as web:
+                if where == "log":
+                    while "Uvicorn running" not in log.read_text():
+                        time.sleep(0.05)
+                else:
+                    assert web.stderr is not None
+                    lines = iter(web.stderr.readline, "")
+                    told[where] = "".join(
+                        itertools.takewhile(lambda line: "Uvicorn running" not in line, lines)
+                    )
+                web.terminate()
+    assert "user add NAME --role admin" in log.read_text()
+    assert "password" not in log.read_text()
+    assert "Sign in as admin with the password" in told["pipe"]
+    assert "password" not in told["pipe again"]
 
 
 @pytest.mark.parametrize(

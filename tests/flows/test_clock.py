@@ -252,3 +252,40 @@ def test_what_came_in_is_read_in_a_lane_of_its_own(
     assert product.wait_for(1) == ["read inbox"]
     read.set()
     assert "wave series" in product.wait_for(2)
+
+
+def test_mails_wait_for_the_waves_of_an_instant_where_the_clock_steps(
+    product: Product, start: Callable[[Product], Clock]
+) -> None:
+    product.stepping = LONG_AGO
+    may_end = threading.Event()
+    product.before_wave = lambda: (None, may_end.wait(SECONDS))[0]
+    product.waves = {"scaling": LONG_AGO}
+    product.sending = LONG_AGO
+    clock = start(product)
+    clock.poll()
+    assert armed(clock).keys() <= {"wave scaling"}
+    may_end.set()
+    assert product.wait_for(2) == ["wave scaling", "deliver"]
+
+
+def test_a_wave_that_fails_keeps_no_mail_waiting_where_the_clock_steps(
+    product: Product, start: Callable[[Product], Clock]
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("no such column")
+
+    product.stepping = LONG_AGO
+    product.before_wave = fail
+    product.waves = {"scaling": LONG_AGO}
+    product.sending = LONG_AGO
+    clock = start(product)
+    while not clock._not_before:
+        time.sleep(0.01)
+    clock.poll()
+    assert product.wait_for(1) == ["deliver"]
+
+
+def test_while_the_clock_is_held_mails_leave_and_sales_is_reminded() -> None:
+    due = Upcoming({"scaling": LONG_AGO}, {"prospects": LONG_AGO}, LONG_AGO, LONG_AGO)
+    assert due.held() == Upcoming({}, {}, LONG_AGO, LONG_AGO)

@@ -1,14 +1,17 @@
 """Work never waits for Prefect: it is down, it hangs, it fails, it is busy with another run."""
 
+import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
+import prefect
 import pytest
 
-from flows.runs import Runs
+from flows.runs import Runs, ask_again_soon
 from flows.work import Work, once
 
 PATIENCE = 0.2
@@ -17,9 +20,11 @@ SECONDS = 5.0
 
 class Healthy(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        version = json.dumps(prefect.__version__).encode()
         self.send_response(200)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(version)))
         self.end_headers()
+        self.wfile.write(version)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -129,3 +134,33 @@ def test_without_prefect_the_work_is_simply_done() -> None:
     done: list[tuple[str, str]] = []
     Runs(None).carry_out(of_letters(done), lambda _: pytest.fail("there is nobody to show it to"))
     assert [name for name, _ in done] == ["a", "b"]
+
+
+def test_all_runs_share_one_client(api: str, opened: Callable[..., Runs]) -> None:
+    clients: list[object] = []
+    runs = opened(api, patience=SECONDS)
+    for _ in range(2):
+        work = of_letters([])
+        runs.carry_out(work, lambda _: clients.append(prefect.get_client(sync_client=True)))
+        assert work.refused.wait(SECONDS)
+    assert clients[0] is clients[1]
+
+
+def test_prefect_that_is_busy_is_asked_again_at_once_then_more_patiently() -> None:
+    request = httpx.Request("POST", "http://prefect/api/flow_runs/")
+    pauses = []
+    for _ in range(3):
+        answer = httpx.Response(503, request=request)
+        ask_again_soon(answer)
+        pauses.append(float(answer.headers["Retry-After"]))
+    assert pauses == pytest.approx([0.1, 0.3, 0.9])
+
+
+def test_prefect_that_says_itself_when_to_ask_again_is_obeyed() -> None:
+    request = httpx.Request("POST", "http://prefect/api/flow_runs/")
+    answer = httpx.Response(503, request=request, headers={"Retry-After": "20"})
+    ask_again_soon(answer)
+    assert answer.headers["Retry-After"] == "20"
+    answered = httpx.Response(201, request=request)
+    ask_again_soon(answered)
+    assert "Retry-After" not in answered.headers

@@ -244,9 +244,9 @@ def test_an_unknown_one_is_settled_by_a_person_who_knows(scene: Scene) -> None:
     for message_id, outcome in zip(ids, ("sent", "failed"), strict=True):
         settle_by_hand(scene.database, message_id, outcome, "dana", NOW)  # type: ignore[arg-type] # one of both
     assert [scene.row("message", one).status for one in ids] == ["sent", "failed"]
-    assert [(row.actor, row.act, row.subject) for row in scene.rows("audit")] == [
-        ("dana", "settled as sent", f"message {ids[0]}"),
-        ("dana", "settled as failed", f"message {ids[1]}"),
+    assert [(row.actor, row.subject, row.detail) for row in scene.rows("audit")] == [
+        ("dana", f"message {ids[0]}", "sent"),
+        ("dana", f"message {ids[1]}", "failed"),
     ]
     with pytest.raises(InvalidInputError, match="only an unknown one"):
         settle_by_hand(scene.database, ids[0], "failed", "dana", NOW)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from leadnurture import access
 from leadnurture.app import readers
 from leadnurture.inbox import keep_for_now, replay, work_off
 from tests.web.client import Client
@@ -36,9 +37,7 @@ def test_without_the_key_nothing_is_taken(world: World, client: Client, path: st
 
 
 def test_an_empty_key_opens_nothing(world: World, client: Client) -> None:
-    world.desk.settings = world.desk.settings.model_copy(
-        update={"api_key": type(world.desk.settings.api_key)("")}
-    )
+    access.take_up_key(world.desk.database, "", "the tests", NOW)
     assert client.post("/api/leads", json=[], headers={"Authorization": "Bearer "}).status_code == 401
 
 
