@@ -58,6 +58,9 @@ class Surface(Protocol):
     def sell(self) -> bool:
         """Assigns handoffs, watches the SLA, sends notices."""
 
+    def read_inbox(self) -> bool:
+        """Reads what came in."""
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -77,7 +80,7 @@ class Clock:
         self._surface = surface
         _, is_stepping = surface.now()
         self._poll_seconds = poll_seconds or (STEPPING_POLL_SECONDS if is_stepping else POLL_SECONDS)
-        lanes = {lane: ThreadPoolExecutor(1) for lane in ("default", ENGINE, "mail", "sales")}
+        lanes = {lane: ThreadPoolExecutor(1) for lane in ("default", ENGINE, "mail", "sales", "inbox")}
         self._scheduler = BackgroundScheduler(executors=lanes, job_defaults=JOB, timezone="UTC")
         self._ordered: set[str] = set()
         """Armed, waiting in their lane, or running."""
@@ -155,6 +158,8 @@ class Clock:
             yield Alarm("deliver", "mail", upcoming.sending, self._surface.deliver)
         if upcoming.sales is not None:
             yield Alarm("sell", "sales", upcoming.sales, self._surface.sell)
+        if upcoming.inbox is not None:
+            yield Alarm("read inbox", "inbox", upcoming.inbox, self._surface.read_inbox)
 
     def _arm(self, alarm: Alarm, now: datetime, *, is_stepping: bool) -> None:
         """Sets the job of an alarm, unless it runs now; an earlier one stays: reactions put nothing off."""

@@ -16,7 +16,7 @@ from flows.handoff import run_look, run_sales
 from flows.nurture import run_wave
 from flows.runs import Runs
 from leadnurture import mail
-from leadnurture.app import Project, Upcoming, machine_now, upcoming
+from leadnurture.app import Project, Upcoming, machine_now, read_inbox, upcoming
 from leadnurture.domain.vocabulary import Track
 from leadnurture.errors import LeadNurtureError
 
@@ -87,6 +87,11 @@ class Worker:
         """Assigns handoffs, watches the SLA, sends notices."""
         done = run_sales(self._project, self._runs)
         return done is not None and any(each.count for each in done.values())
+
+    def read_inbox(self) -> bool:
+        """Reads what came in; posts that failed rest by themselves."""
+        done = read_inbox(self._project, self._project.clock())
+        return done.posts > done.failed
 
 
 def notify(message: str) -> None:

@@ -59,7 +59,11 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("name", "value", "sentence"),
     [
         ("PROVIDER", "sendgrid", "LEADNURTURE_SENDGRID_KEY is missing: set it"),
-        ("PROVIDER", "pigeon", "LEADNURTURE_PROVIDER: input should be 'local' or 'sendgrid'"),
+        ("PROVIDER", "pigeon", "LEADNURTURE_PROVIDER: input should be 'local', 'sendgrid' or 'smtp'"),
+        ("PROVIDER", "smtp", "LEADNURTURE_SMTP_HOST is missing: set it"),
+        ("SMTP_USER", "news", "LEADNURTURE_SMTP_USER needs LEADNURTURE_SMTP_PASSWORD"),
+        ("INBOUND_ADDRESS", "reply+x@in.example.com", "LEADNURTURE_INBOUND_ADDRESS: must be an address"),
+        ("INBOUND_ADDRESS", "reply@in.example.com", "LEADNURTURE_INBOUND_KEY is missing"),
         ("PROVIDR", "local", "LEADNURTURE_PROVIDR is no setting; did you mean LEADNURTURE_PROVIDER"),
         ("PORT", "http", "LEADNURTURE_PORT: input should be a valid integer"),
         ("PORT", "4200", "LEADNURTURE_PORT and LEADNURTURE_PREFECT_PORT are both 4200"),

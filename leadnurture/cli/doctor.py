@@ -50,6 +50,10 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         has_key = settings.sendgrid_webhook_key is not None
         remedy = "LEADNURTURE_SENDGRID_WEBHOOK_KEY is missing, so no event is accepted; see docs/settings.md"
         yield Finding("events", has_key, "are verified" if has_key else remedy)
+    if settings.provider == "smtp":
+        hears = bool(settings.inbound_address)
+        remedy = "LEADNURTURE_INBOUND_ADDRESS is missing, so no bounce is heard of; see docs/operating.md"
+        yield Finding("reports", hears, f"come to {settings.inbound_address}" if hears else remedy)
 
 
 def _database(settings: Settings) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from leadnurture.cli import access, files, leads, running
+from leadnurture.cli import access, files, incoming, leads, running
 from leadnurture.cli.output import told
 from leadnurture.errors import LeadNurtureError, StorageFullError
 
@@ -32,6 +32,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     files.check, files.apply, files.schema, files.migrate, files.doctor,
     running.up, running.web, running.worker, running.look, running.wave, running.deliver,
     leads.status, leads.explain, leads.rescore, leads.react, leads.close, leads.deal,
+    incoming.replay, incoming.replies, incoming.sort, incoming.settle,
     running.demo, running.bench,
 )  # fmt: skip
 for command in COMMANDS:

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, select
 from leadnurture.domain.agreement import Agreement, ReturnReason
 from leadnurture.domain.definitions import Definitions
 from leadnurture.engine.current import current_definitions, first_step
-from leadnurture.engine.moves import end_enrollments, enroll, pause_enrollments, resume_enrollments
+from leadnurture.engine.moves import end_all, enroll, pause_enrollments, resume_enrollments
 from leadnurture.engine.sql import lock_leads, run
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database
 from leadnurture.store import note as audit
 from leadnurture.store.tables import Handoff
-from leadnurture.store.work import empty, work_end, work_enroll
+from leadnurture.store.work import empty, work_enroll
 
 handoffs = Handoff.__table__
 
@@ -129,7 +129,7 @@ def decide_handoff(  # noqa: PLR0913 - who decides what, why and when
             now=now,
         )
         if outcome is None:
-            _end_all(connection, lead_id, f"accepted by {by}", now)
+            end_all(connection, lead_id, f"accepted by {by}", now)
         else:
             _recycle(connection, definitions, row.track, lead_id, outcome, now)
         return Decided(decision, was_open=True, by=by)
@@ -169,7 +169,7 @@ def _recycle(
             connection, f"SELECT {lead_id}", now, "handoff", f"returned by sales: {outcome.reason}"
         )
         return
-    _end_all(connection, lead_id, f"returned by sales: {outcome.reason}", now)
+    end_all(connection, lead_id, f"returned by sales: {outcome.reason}", now)
     if outcome.program is None:
         return
     version_id, step = first_step(connection, outcome.program)
@@ -192,17 +192,3 @@ def consent_of(definitions: Definitions, program: str) -> str:
     """The purpose for which a lead must have consented to be in a program; empty when none is asked."""
     value = definitions.program(program)
     return (definitions.agreement(value.track).consent or "") if value.needs_consent else ""
-
-
-def _end_all(connection: Connection, lead_id: int, rule: str, now: datetime) -> None:
-    empty(connection, work_end)
-    run(
-        connection,
-        """
-        INSERT INTO work_end (enrollment_id, lead_id, status, rule)
-        SELECT id, lead_id, CASE WHEN goal_at IS NULL THEN 'exited' ELSE 'reached' END, :rule
-          FROM enrollment WHERE lead_id = :lead AND status IN ('active', 'paused')""",
-        lead=lead_id,
-        rule=rule,
-    )
-    end_enrollments(connection, now)

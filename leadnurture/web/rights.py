@@ -25,6 +25,7 @@ PUBLIC: Final[Mapping[str, Public]] = {
     "POST /h/{token}": "link",
     # Providers, who sign what they post.
     "POST /hooks/sendgrid/events": "signed",
+    "POST /hooks/sendgrid/inbound": "signed",
     # They tell nothing about anybody.
     "GET /static": "open",
     "GET /healthz": "open",
@@ -44,6 +45,8 @@ PEOPLE: Final[Mapping[str, Role]] = {
     "GET /programs/{name}": "viewer",
     "GET /handoffs": "viewer",
     "POST /handoffs/{handoff_id}": "sales",
+    "GET /replies": "viewer",
+    "POST /replies/{reply_id}": "marketer",
     "GET /leads": "viewer",
     "GET /leads/{lead_id}": "viewer",
     "GET /outbox": "viewer",

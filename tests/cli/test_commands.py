@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from leadnurture.app import open_project
 from leadnurture.cli import main
+from leadnurture.inbox import keep
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -76,6 +79,37 @@ def sentence_of(result: Result) -> str:
     said = result.stderr.strip()
     assert "\n" not in said, said
     return said
+
+
+def test_a_replay_reads_what_lies_in_the_inbox(run: Run, project: Path) -> None:
+    assert run("apply").returncode == 0
+    opened = open_project(project)
+    keep(opened.database, "leads", b'{"email": "ann@example.com"}', datetime(2026, 12, 8, 9, tzinfo=UTC))
+    opened.close()
+    for arguments, read in (((), 1), (("--source", "sendgrid"), 0), (("--since", "2026-12-08"), 1)):
+        told = run("replay", *arguments, "--format", "json")
+        assert json.loads(told.stdout) == {"read": read, "failed": 0}
+    assert run("replay", "--since", "2026-12-09").stdout == "0 posts read, 0 failed.\n"
+    assert json.loads(run("status", "--format", "json").stdout)["leads"] == 1
+    assert "sendgrid, inbound, leads, reactions" in run("replay", "--source", "sendgird").stderr
+
+
+def test_a_mail_whose_outcome_is_known_is_not_settled_by_hand(run: Run) -> None:
+    assert run("apply").returncode == 0
+    missing = run("settle", "12", "sent")
+    assert (missing.returncode, sentence_of(missing)) == (
+        5,
+        "There is no mail 12; look for it in the outbox.",
+    )
+
+
+def test_replies_are_listed_and_a_missing_one_cannot_be_sorted(run: Run) -> None:
+    assert run("apply").returncode == 0
+    assert run("replies").stdout == "No reply waits to be sorted.\n"
+    assert json.loads(run("replies", "--format", "json").stdout) == []
+    missing = run("sort", "7", "resume")
+    assert missing.returncode == 5
+    assert "leadnurture replies" in sentence_of(missing)
 
 
 def test_check_says_that_the_sample_company_is_right(run: Run) -> None:

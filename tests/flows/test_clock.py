@@ -24,6 +24,7 @@ class Product:
     waves: dict[str, datetime] = field(default_factory=dict)
     looks: dict[Track, datetime] = field(default_factory=dict)
     sending: datetime | None = None
+    inbox: datetime | None = None
     done: list[str] = field(default_factory=list)
     happened: threading.Condition = field(default_factory=threading.Condition)
     trouble: Exception | None = None
@@ -38,7 +39,7 @@ class Product:
         del now
         if self.trouble:
             raise self.trouble
-        return Upcoming(dict(self.waves), dict(self.looks), self.sending, None)
+        return Upcoming(dict(self.waves), dict(self.looks), self.sending, None, self.inbox)
 
     def wave(self, program: str) -> bool:
         self.before_wave()
@@ -54,6 +55,9 @@ class Product:
 
     def sell(self) -> bool:
         return self._did("sell", lambda: None)
+
+    def read_inbox(self) -> bool:
+        return self._did("read inbox", lambda: setattr(self, "inbox", None))
 
     def _did(self, what: str, effect: Callable[[], object]) -> bool:
         with self.happened:
@@ -231,6 +235,23 @@ def test_a_database_that_does_not_answer_is_asked_again_and_told_once(
     clock.poll()
     assert product.wait_for(1) == ["deliver"]
     assert caplog.text.count("the database is down") == 1
+
+
+def test_what_came_in_is_read_in_a_lane_of_its_own(
+    product: Product, start: Callable[[Product], Clock]
+) -> None:
+    read = threading.Event()
+
+    def wait_for_the_inbox() -> None:
+        assert read.wait(SECONDS)
+
+    product.before_wave = wait_for_the_inbox
+    product.waves = {"series": LONG_AGO}
+    product.inbox = LONG_AGO
+    start(product)
+    assert product.wait_for(1) == ["read inbox"]
+    read.set()
+    assert "wave series" in product.wait_for(2)
 
 
 def test_mails_wait_for_the_waves_of_an_instant_where_the_clock_steps(

@@ -86,6 +86,31 @@ class World:
         where = [(one["step"], one["status"]) for one in self.rows("enrollment", lead_id=self.leads[lead])]
         return {name: row[name] for name in ("track", "stage", "fit", "engagement", "score")} | {"in": where}
 
+    def write_back(self, lead: str, text: str) -> None:
+        """A lead's answer, which nobody has sorted."""
+        with self.desk.database.write() as connection:
+            post = add(
+                connection,
+                "inbox",
+                source="inbound",
+                body=text.encode(),
+                received_at=NOW,
+                status="done",
+                attempts=1,
+            )
+            add(
+                connection,
+                "reply",
+                inbox_id=post,
+                lead_id=self.leads[lead],
+                message_id=self.message,
+                matched_by="token",
+                at=NOW,
+                sender=f"{lead}@example.com",
+                subject=f"Re: {HOSTILE}",
+                text=text,
+            )
+
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table, to see that nothing has changed."""
         with self.desk.database.read() as connection:

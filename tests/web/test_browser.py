@@ -29,6 +29,7 @@ PAGES = {
     "programs": "/programs",
     "program": "/programs/scaling-series",
     "handoffs": "/handoffs",
+    "replies": "/replies",
     "leads": "/leads",
     "lead": "/leads/{ingrid}",
     "hostile lead": "/leads/{mallory}",
@@ -71,6 +72,7 @@ def new_context(new_context: NewContext, world: World, hashed: str) -> NewContex
 @pytest.fixture
 def site(world: World) -> Iterator[str]:
     """The address of a running server."""
+    world.write_back("sverre", "Could you call me on Thursday at ten?")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         app = create_app(world.desk)
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")

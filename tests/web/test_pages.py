@@ -13,6 +13,8 @@ PAGES = [
     "/programs/quiet-client",
     "/handoffs",
     "/handoffs?track=clients",
+    "/replies",
+    "/replies?track=clients",
     "/leads",
     "/leads?track=clients",
     "/leads?q=solheim",

@@ -17,7 +17,7 @@ from sqlalchemy import delete
 from leadnurture.store import Database, open_database
 from leadnurture.store.tables import metadata
 from leadnurture.web import create_app
-from leadnurture.web.told import LEAD, REACTION
+from leadnurture.imports.told import LEAD, REACTION
 from tests.web.client import Client
 from tests.web.conftest import COOKIE, KEY, World, add_user, cookie
 
