@@ -14,10 +14,10 @@ from schemathesis import Case
 from schemathesis.core.result import Ok
 from sqlalchemy import delete
 
+from leadnurture.imports.told import LEAD, REACTION
 from leadnurture.store import Database, open_database
 from leadnurture.store.tables import metadata
 from leadnurture.web import create_app
-from leadnurture.imports.told import LEAD, REACTION
 from tests.web.client import Client
 from tests.web.conftest import COOKIE, KEY, World, add_user, cookie
 
