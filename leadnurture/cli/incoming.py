@@ -52,7 +52,7 @@ def _midnight(project: Project, day: date) -> datetime:
 
 
 def replies(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
-    """List what leads wrote back and nobody has sorted; no mail goes to them until then."""
+    """List the replies that wait to be sorted."""
     from leadnurture import reports
 
     opened = open_project(project)
@@ -69,7 +69,7 @@ def sort(
     by: Annotated[str, typer.Option(help="Who says so.")] = SOMEBODY,
     project: ProjectFolder = HERE,
 ) -> None:
-    """Sort a reply: the lead's programs go on, end, or he wants no more mail."""
+    """Sort a reply, so that the lead's mail goes on or ends."""
     from leadnurture.engine import sort_reply
 
     opened = open_project(project)
@@ -83,7 +83,7 @@ def settle(
     by: Annotated[str, typer.Option(help="Who says so.")] = SOMEBODY,
     project: ProjectFolder = HERE,
 ) -> None:
-    """Settle a mail whose outcome is unknown, by what the mail server's log says of it."""
+    """Settle a mail whose outcome is unknown, by hand."""
     from leadnurture.engine import settle_by_hand
 
     opened = open_project(project)
