@@ -58,7 +58,7 @@ def _play(project: Project, screen: Screen, seconds: float | None) -> tuple[Summ
     supervisor = Supervisor(project, next_free=True)
     with supervisor.stops_on_signals():
         supervisor.start()
-        screen.progress("starting Prefect's server, the web server and the worker (a quarter of a minute)")
+        screen.progress("Starting Prefect's server, the web server and the worker (a quarter of a minute)")
         supervisor.wait_ready(screen.progress)
         for address in supervisor.addresses():
             screen.say(address)
@@ -68,7 +68,7 @@ def _play(project: Project, screen: Screen, seconds: float | None) -> tuple[Summ
         game = _Game(project, screen, supervisor, seconds)
         game.play()
         shown = game.tree.waves_shown()
-        screen.progress("stopping")
+        screen.progress("Stopping")
     return summarize(project, BEGINS, game.director.now, shown), game.tree.errors()
 
 

@@ -93,6 +93,7 @@ ACQUAINTED: Final = (
     _role(hello="click, declines:two-clouds", secure="click", invite="register, attends"),
     _role(hello="declines:two-clouds", secure="click", invite="register, misses"),
     _role(hello="declines:two-clouds", secure="click", invite="register, vanishes"),
+    _role(hello="declines:two-clouds", secure="click", invite="register, vanishes"),
     _role(hello="declines:two-clouds", secure="click", invite="register", seat="decline"),
     # The session in January is called off.
     _role(hello="declines:two-clouds", secure="+9 click", invite="register, attends"),
@@ -141,7 +142,7 @@ RECYCLE: Final = (
     _role(warm="submit"),
     _role(undated=True, rest=EVERYTHING, question="date:budget_on=60"),
     _role(undated=True, rest=EVERYTHING),
-    _role(),
+    _role(warm="submit"),
     _role(rest="reply"),
     _role(rest="pricing"),
     _role(rest="tag:competitor"),
@@ -180,6 +181,7 @@ QUIET: Final = (
     _role(late=True, day="register, attends"),
     _role(late=True, day="register, misses"),
     _role(late=True, day="register, vanishes"),
+    _role(late=True, day="register", seat="decline"),
     _role(late=True, day="register", seat="decline"),
 )
 UNDERSTUDIES: Final[Mapping[str, tuple[Role, ...]]] = {
