@@ -17,7 +17,7 @@ from tests.demo.conftest import Play
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the fixture plays for all of them
 WEEKS = timedelta(weeks=54, days=2)
-MOST_WAVES = 180
+MOST_WAVES = 200
 """Half a second each: so many fit into a demo of three minutes, with time left for the mails."""
 
 
