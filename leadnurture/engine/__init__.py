@@ -4,6 +4,15 @@ Hides every rule and all SQL of it.
 """
 
 from leadnurture.domain.content import CompiledTemplate
+from leadnurture.engine.answers import (
+    Answered,
+    Asking,
+    Given,
+    answer,
+    asked_by_mail,
+    asked_by_task,
+    waits_for_task,
+)
 from leadnurture.engine.apply import Applied, apply_definitions
 from leadnurture.engine.calendar import (
     later_by,
@@ -26,11 +35,14 @@ from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave
 
 __all__ = [
     "SORTINGS",
+    "Answered",
     "Applied",
+    "Asking",
     "Comparison",
     "CompiledTemplate",
     "Crossing",
     "Decided",
+    "Given",
     "Imported",
     "LeadInput",
     "Looked",
@@ -43,7 +55,10 @@ __all__ = [
     "Sorting",
     "StepDone",
     "WaveBegun",
+    "answer",
     "apply_definitions",
+    "asked_by_mail",
+    "asked_by_task",
     "begin_wave",
     "close_session",
     "compare_agreements",
@@ -69,6 +84,7 @@ __all__ = [
     "settle_by_hand",
     "settle_messages",
     "sort_reply",
+    "waits_for_task",
     "wake_leads",
     "window_close",
 ]

@@ -233,6 +233,8 @@ def _chunk(
     if statements.cancel_queued is not None:
         connection.execute(statements.cancel_queued, values)
     planned = 0 if statements.plan is None else connection.execute(statements.plan, values).rowcount
+    for statement in statements.tasks:
+        connection.execute(statement, values)
     connection.execute(statements.wait, values)
     connection.execute(statements.move, values)
     if step.handoff is not None:

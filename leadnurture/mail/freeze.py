@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, text
 
-from leadnurture.definitions.mails import LINKS
+from leadnurture.definitions.mails import ASK_LINK, LINKS
 from leadnurture.domain.company import Company
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.timing import Duration
@@ -127,6 +127,8 @@ class Freezer:
             return self._links.unsubscribe(row.lead_id, row.id)
         if name == "register_link":
             return self._links.register(row.id, row.session or "")
+        if name == ASK_LINK:
+            return self._links.ask(row.id)
         if name == "decline_link":
             return self._links.decline(row.id, row.session or "")
         return self._links.click(row.id, LINK) if row.link or row.session_link else company.url

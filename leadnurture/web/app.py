@@ -20,7 +20,19 @@ from leadnurture.errors import (
     SchemaOutdatedError,
     StorageFullError,
 )
-from leadnurture.web import account, administration, api, desk, doors, entrance, health, hooks, pages, replies
+from leadnurture.web import (
+    account,
+    administration,
+    answers,
+    api,
+    desk,
+    doors,
+    entrance,
+    health,
+    hooks,
+    pages,
+    replies,
+)
 from leadnurture.web.doorkeeper import doorkeeper
 from leadnurture.web.guard import HEADERS, Guard
 from leadnurture.web.identity import IdentitySource
@@ -41,6 +53,7 @@ STATUS: Final[dict[type, int]] = {
 FOR_MACHINES: Final = ("/api/", "/hooks/", "/healthz", "/readyz", "/metrics")
 TITLES_OF_OURS: Final[dict[type, str]] = {
     doors.BrokenLinkError: "This link does not work",
+    answers.TooOldError: "This link is too old",
     NotFoundError: "There is nothing here",
 }
 TITLES: Final = {
@@ -79,7 +92,10 @@ def create_app(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for each in (doors, api, hooks, health, entrance, account, administration, desk, pages, replies):
+    doors_and_pages = (
+        doors, answers, api, hooks, health, entrance, account, administration, desk, pages, replies,
+    )  # fmt: skip
+    for each in doors_and_pages:
         app.include_router(each.router)
     check_rights(app)
     return app

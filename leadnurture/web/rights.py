@@ -10,12 +10,12 @@ from typing import Final, Literal
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from leadnurture.domain.roles import Role, Scope
+from leadnurture.domain.roles import Needed, Scope
 
 Public = Literal["open", "link", "signed", "entrance"]
 
 PUBLIC: Final[Mapping[str, Public]] = {
-    # Whoever has the link: its token was signed by us, names one lead or handoff, and does one thing.
+    # Whoever has the link: its token was signed by us, names one lead, handoff or task, and does one thing.
     "GET /c/{token}": "link",
     "GET /u/{token}": "link",
     "POST /u/{token}": "link",
@@ -23,6 +23,8 @@ PUBLIC: Final[Mapping[str, Public]] = {
     "POST /w/{token}": "link",
     "GET /h/{token}": "link",
     "POST /h/{token}": "link",
+    "GET /a/{token}": "link",
+    "POST /a/{token}": "link",
     # Providers, who sign what they post.
     "POST /hooks/sendgrid/events": "signed",
     "POST /hooks/sendgrid/inbound": "signed",
@@ -39,12 +41,14 @@ SYSTEMS: Final[Mapping[str, Scope]] = {
     "POST /api/reactions": "reactions",
     "GET /metrics": "read",  # to the machine itself without a key
 }
-PEOPLE: Final[Mapping[str, Role]] = {
+PEOPLE: Final[Mapping[str, Needed]] = {
     "GET /": "viewer",
     "GET /programs": "viewer",
     "GET /programs/{name}": "viewer",
     "GET /handoffs": "viewer",
     "POST /handoffs/{handoff_id}": "sales",
+    "GET /tasks": "viewer",
+    "POST /tasks/{task_id}": "marketer or sales",
     "GET /replies": "viewer",
     "POST /replies/{reply_id}": "marketer",
     "GET /leads": "viewer",

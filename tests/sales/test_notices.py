@@ -26,6 +26,7 @@ FOLDER = ROOT / "templates" / "notice"
 MACHINE_NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LINKS = NoticeLinks(
     handoff=lambda handoff_id: f"https://news.example.com/h/token-{handoff_id}",
+    task=lambda task_id: f"https://news.example.com/a/token-{task_id}",
     lead=lambda lead_id: f"https://news.example.com/leads/{lead_id}",
 )
 

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import BrowserContext, Page, expect
 
+from leadnurture.domain.asking import Ask, Question
 from leadnurture.store import Database, open_database
 from leadnurture.web import create_app
 from tests.web.conftest import COOKIE, PASSWORD, World, add_user, cookie
@@ -29,6 +30,7 @@ PAGES = {
     "programs": "/programs",
     "program": "/programs/scaling-series",
     "handoffs": "/handoffs",
+    "tasks": "/tasks",
     "replies": "/replies",
     "leads": "/leads",
     "lead": "/leads/{ingrid}",
@@ -42,7 +44,7 @@ PAGES = {
     "keys": "/keys",
     "audit": "/audit",
 }
-DOORS = ["unsubscribe", "register", "handoff"]
+DOORS = ["unsubscribe", "register", "handoff", "ask"]
 NewContext = Callable[..., BrowserContext]
 
 
@@ -73,6 +75,10 @@ def new_context(new_context: NewContext, world: World, hashed: str) -> NewContex
 def site(world: World) -> Iterator[str]:
     """The address of a running server."""
     world.write_back("sverre", "Could you call me on Thursday at ten?")
+    feedback = Question("feedback", "feedback", choices=("interested", "later", "no"))
+    world.ask_one_of_us("ingrid", Ask((feedback,)))
+    world.ask_one_of_us("mallory", Ask((Question("budget_on", "fact", "date"),)))
+    world.ask_one_of_us("sverre")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         app = create_app(world.desk)
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
@@ -87,7 +93,11 @@ def site(world: World) -> Iterator[str]:
 def addresses(world: World) -> dict[str, str]:
     ids = {"message": world.message, **world.leads}
     tokens = world.tokens()
-    return {name: path.format(**ids) for name, path in PAGES.items()} | {door: tokens[door] for door in DOORS}
+    for number in (1, 2, 3):
+        link = world.desk.links.task(number, world.desk.now)
+        tokens[f"task {number}"] = link.removeprefix("http://127.0.0.1")
+    doors = [*DOORS, "task 1", "task 2", "task 3"]
+    return {name: path.format(**ids) for name, path in PAGES.items()} | {door: tokens[door] for door in doors}
 
 
 def violations(page: Page) -> list[Any]:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from leadnurture import access
-from leadnurture.domain.roles import ROLES, SCOPES, Role, may
+from leadnurture.domain.roles import ROLES, SCOPES, Needed, may
 from leadnurture.store import Database, open_database
 from leadnurture.web import create_app, rights
 from tests.web.client import Client
@@ -21,6 +21,7 @@ from tests.web.conftest import COOKIE, KEY, NOW, PASSWORD, SignIn, World, add, a
 VISITORS: Final = ("nobody", "a system", *ROLES)
 FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
+    "POST /tasks/{task_id}": {"answer": "done"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
     "POST /account/password": {
         "present": PASSWORD,
@@ -64,6 +65,7 @@ class House:
             "user_id": self.user,
             "key_id": self.key,
             "reply_id": self.reply,
+            "task_id": self.task,
         }
         return re.sub(r"{(\w+)}", lambda found: str(samples[found[1]]), route.partition(" ")[2])
 
@@ -95,6 +97,11 @@ class House:
             inbox = add(connection, "inbox", received_at=NOW, **told)
             reply = {"lead_id": self.world.leads["carla"], "matched_by": "address", "at": NOW}
             return add(connection, "reply", inbox_id=inbox, sender="c", subject="Re", text="Yes", **reply)
+
+    @property
+    def task(self) -> int:
+        known = self.world.rows("task", status="open")
+        return int(known[0]["id"]) if known else self.world.ask_one_of_us("carla")
 
     def send(self, client: Client, route: str) -> httpx.Response:
         method = route.partition(" ")[0]
@@ -142,6 +149,7 @@ def test_every_post_of_people_has_a_sample() -> None:
 
 def test_the_list_of_public_routes_is_short_and_closed() -> None:
     assert sorted(rights.PUBLIC) == [
+        "GET /a/{token}",
         "GET /c/{token}",
         "GET /h/{token}",
         "GET /healthz",
@@ -150,6 +158,7 @@ def test_the_list_of_public_routes_is_short_and_closed() -> None:
         "GET /static",
         "GET /u/{token}",
         "GET /w/{token}",
+        "POST /a/{token}",
         "POST /h/{token}",
         "POST /hooks/sendgrid/events",
         "POST /hooks/sendgrid/inbound",
@@ -200,7 +209,7 @@ def visitor_of(name: str, house: House, signed_in: SignIn) -> Client:
     return client
 
 
-def expected(visitor: str, needed: Role, method: str) -> str:
+def expected(visitor: str, needed: Needed, method: str) -> str:
     if visitor in ROLES:
         role: Any = visitor
         return "in" if may(role, needed) else "out"
@@ -244,14 +253,14 @@ def test_every_route_of_people_is_open_to_its_role_alone(
 @pytest.mark.parametrize("visitor", ["nobody", "a system", "viewer", "marketer"])
 def test_who_is_refused_changes_nothing(house: House, signed_in: SignIn, visitor: str) -> None:
     client = visitor_of(visitor, house, signed_in)
-    samples = house.user, house.key, house.reply
+    samples = house.user, house.key, house.reply, house.task
     before = house.world.everything()
     for route in in_order():
         needed = rights.PEOPLE[route]
         if route.startswith("POST") and expected(visitor, needed, "POST") != "in":
             assert house.send(client, route).status_code in {401, 403}, route
     assert house.world.everything() == before
-    assert samples == (house.user, house.key, house.reply)
+    assert samples == (house.user, house.key, house.reply, house.task)
 
 
 def test_a_role_that_is_too_small_is_told_which_one_it_takes(world: World, signed_in: SignIn) -> None:
