@@ -160,6 +160,8 @@ EXPANSION: Final = (
     # Nothing is left for these to read, so they come to the session in December.
     _role(letter=f"click, {KNOWS_MONITORING}", invite="register, attends", offer="click"),
     _role(letter=f"click, {KNOWS_MONITORING}", invite="register, attends"),
+    _role(letter=f"click, {KNOWS_MONITORING}", invite="register, attends", ask_them="reports:interested"),
+    _role(letter=f"click, {KNOWS_MONITORING}", invite="register, attends", ask_them="reports:refused"),
     _role(letter=f"click, {KNOWS_MONITORING}", invite="register, misses"),
     _role(letter=f"click, {KNOWS_MONITORING}", invite="register, vanishes"),
     _role(letter=f"click, {KNOWS_MONITORING}", invite="register", seat="decline"),
@@ -169,11 +171,9 @@ EXPANSION: Final = (
     _role(invite="decline"),
     _role(),
     _role(letter="reply"),
-    _role(ask_them="reports:interested"),
-    _role(ask_them="reports:later", later="date:ask_again_on=14", once_more="click"),
+    _role(letter="feedback:later", later="date:ask_again_on=14", once_more="click"),
     _role(letter="feedback:later", later="date:ask_again_on=14"),
-    _role(ask_them="reports:no"),
-    _role(ask_them="reports:refused"),
+    _role(letter="feedback:no"),
     _role(letter="product:monitoring"),
 )
 QUIET: Final = (

@@ -15,7 +15,7 @@ WIDTH: Final = 100
 LABEL: Final = 13
 MARKS: Final = {
     "came": "·", "consent": "·", "reaction": "●", "points": "●", "mail": "✉", "stage": "▲", "handoff": "★",
-    "moved": "◆", "deal": "★",
+    "moved": "◆", "task": "○", "deal": "★",
 }  # fmt: skip
 
 

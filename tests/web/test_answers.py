@@ -136,7 +136,7 @@ def test_one_of_us_answers_by_the_link_in_the_notice(world: World, client: Clien
     assert (row["status"], row["closed_by"], row["note"]) == ("done", "lena", "In May")
     (said,) = world.rows("reaction", kind="feedback")[:1]
     assert said["argument"] == "later"
-    assert {row["actor"] for row in world.rows("audit")} == {"lena, by the link in the notice"}
+    assert len(world.rows("audit", actor="lena, by the link in the notice")) == 2
     page = client.post(path, data={"name": "feedback", "answer": "no"}).text
     assert "your answer changed nothing" in page
 
