@@ -44,6 +44,9 @@ class Surface(Protocol):
     def upcoming(self, now: datetime) -> Upcoming:
         """When each kind of work falls due next."""
 
+    def judge(self) -> bool:
+        """Judges clicks: a person or a machine."""
+
     def wave(self, program: str) -> bool:
         """Runs a wave of a program."""
 
@@ -135,6 +138,8 @@ class Clock:
                 self._arm(alarm, now, is_stepping=is_stepping)
 
     def _alarms(self, upcoming: Upcoming) -> Iterator[Alarm]:
+        if upcoming.judging is not None:
+            yield Alarm("judge", "engine", upcoming.judging, self._surface.judge)
         for track, at in upcoming.looks.items():
             yield Alarm(f"look {track}", "engine", at, partial(self._surface.look, track), gathers=True)
         for program, at in upcoming.waves.items():

@@ -262,11 +262,12 @@ class Upcoming:
     looks: Mapping[Track, datetime]
     sending: datetime | None
     sales: datetime | None
+    judging: datetime | None = None
 
     @property
     def earliest(self) -> datetime | None:
         """The next instant at which anything is to be done."""
-        times = [*self.waves.values(), *self.looks.values(), self.sending, self.sales]
+        times = [*self.waves.values(), *self.looks.values(), self.sending, self.sales, self.judging]
         return min((time for time in times if time is not None), default=None)
 
 
@@ -286,11 +287,13 @@ def upcoming(project: Project, now: datetime) -> Upcoming:
         sending = mail.next_sending(connection, now, machine)
         owed = sales.next_sla(connection) if names else None
         notice = sales.next_notice(connection)
+        judging = engine.next_judging(connection)
     return Upcoming(
         {name: at for name, at in waves.items() if at is not None},
         {track: at for track, at in looks.items() if at is not None},
         sending,
         min((at for at in (owed, _in_product_time(notice, now, machine)) if at is not None), default=None),
+        judging,
     )
 
 

@@ -27,7 +27,7 @@ app.add_typer(import_app, name="import")
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     files.check, files.apply, files.schema, files.migrate, files.doctor,
     running.up, running.web, running.worker, running.look, running.wave, running.deliver,
-    leads.status, leads.explain, leads.rescore, leads.react, leads.close, leads.deal,
+    leads.status, leads.explain, leads.rescore, leads.react, leads.judge, leads.close, leads.deal,
     running.demo, running.bench,
 )  # fmt: skip
 for command in COMMANDS:

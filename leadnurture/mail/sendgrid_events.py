@@ -84,6 +84,7 @@ class Item:
     message_id: int | None = None
     reaction: ReactionKind | None = None
     argument: str | None = None
+    agent: str | None = None
     status: MessageStatus | None = None
     trouble: str | None = None
     outcome: str = "recorded"
@@ -206,7 +207,9 @@ def _meaning(item: Item, told: Mapping[str, Any]) -> Item:
     if item.kind not in MEANINGS:
         return replace(item, outcome="unknown kind")
     url = _word(told.get("url")) if item.kind == "click" else ""
-    return replace(item, trouble=said or None, argument=url or None, **MEANINGS[item.kind])
+    agent = _word(told.get("useragent"))[:LONGEST_WORD] if item.kind == "click" else ""
+    meaning = MEANINGS[item.kind]
+    return replace(item, trouble=said or None, argument=url or None, agent=agent or None, **meaning)
 
 
 def _is_hard(told: Mapping[str, Any]) -> bool:
@@ -257,7 +260,13 @@ def _record(connection: Connection, items: Sequence[Item], now: datetime) -> Rec
     chosen = [item for position, item in enumerate(items) if fresh.get(position) == "recorded"]
     reactions = [
         NewReaction(
-            kind, item.natural_key, PROVIDER, item.at, message_id=item.message_id, argument=item.argument
+            kind,
+            item.natural_key,
+            PROVIDER,
+            item.at,
+            message_id=item.message_id,
+            argument=item.argument,
+            agent=item.agent,
         )
         for item in chosen
         if (kind := item.reaction)
@@ -298,7 +307,8 @@ def _judge(connection: Connection) -> None:
         text(f"""
             UPDATE work_event SET outcome = 'duplicate'
              WHERE outcome = 'recorded'
-               AND EXISTS (SELECT 1 FROM reaction r WHERE r.key = '{PROVIDER}:' || work_event.natural_key)""")  # noqa: S608 - our own words
+               AND (EXISTS (SELECT 1 FROM reaction r WHERE r.key = '{PROVIDER}:' || work_event.natural_key)
+                 OR EXISTS (SELECT 1 FROM click c WHERE c.key = '{PROVIDER}:' || work_event.natural_key))""")  # noqa: S608 - our own words
     )
 
 

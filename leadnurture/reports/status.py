@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Column, Connection, Table, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, func, select, true
 
 from leadnurture.domain.vocabulary import GONE_STATUSES, STAGES
 from leadnurture.profile.telling import counted
@@ -15,6 +15,7 @@ from leadnurture.store.tables import metadata
 
 LEAD: Final = metadata.tables["lead"]
 MESSAGE: Final = metadata.tables["message"]
+REACTION: Final = metadata.tables["reaction"]
 WIDTH: Final = 18
 LINE: Final = 100
 TIED: Final = "\xa0"
@@ -37,6 +38,8 @@ class Status:
     enrollments_by_status: Mapping[str, int]
     messages: Mapping[str, int]
     reactions: Mapping[str, int]
+    clicks: Mapping[str, int]
+    """By judgement; those that are not judged yet are undecided."""
     handoffs: Mapping[str, int]
     notices: Mapping[str, int]
     almost_qualified: int
@@ -45,7 +48,7 @@ class Status:
 
 
 def status(connection: Connection, now: datetime) -> Status:
-    """The numbers. Eleven statements, whatever there is."""
+    """The numbers. Twelve statements, whatever there is."""
     rows = programs(connection, now)
     stages = _by(connection, LEAD.c.stage)
     enrollments = _by(connection, metadata.tables["enrollment"].c.status)
@@ -60,7 +63,8 @@ def status(connection: Connection, now: datetime) -> Status:
         stages={stage: stages[stage] for stage in STAGES if stage in stages},
         enrollments_by_status=enrollments,
         messages=_by(connection, MESSAGE.c.status),
-        reactions=_by(connection, metadata.tables["reaction"].c.kind),
+        reactions=_by(connection, metadata.tables["reaction"].c.kind, REACTION.c.counts_at.is_not(None)),
+        clicks=_by(connection, metadata.tables["click"].c.judgement),
         handoffs=_by(connection, metadata.tables["handoff"].c.status),
         notices=_by(connection, metadata.tables["notice"].c.status),
         almost_qualified=_count(connection, metadata.tables["almost_qualified"]),
@@ -91,7 +95,9 @@ def render_status(status: Status) -> str:
     """The numbers for a terminal."""
     sums = counted(status.leads, "lead"), counted(status.enrollments, "enrollment"), f"{status.due:,} due now"
     lines = [", ".join(sums), ""]
-    for name in ("tracks", "stages", "enrollments_by_status", "messages", "reactions", "handoffs", "notices"):
+    for name in (
+        "tracks", "stages", "enrollments_by_status", "messages", "reactions", "clicks", "handoffs", "notices",
+    ):  # fmt: skip
         counts: Mapping[str, int] = getattr(status, name)
         told = [f"{word.replace('_', ' ')} {count:,}" for word, count in counts.items()]
         lines += _row(name.removesuffix("_by_status"), told or ["none"])
@@ -121,8 +127,15 @@ def _program_line(row: ProgramRow, now: datetime) -> str:
     return f"{row.name:<28}{numbers}  {next_due}"
 
 
-def _by(connection: Connection, column: Column[str]) -> dict[str, int]:
-    question = select(column, func.count()).group_by(column).order_by(func.count().desc(), column)
+def _by(
+    connection: Connection, column: Column[str], only: ColumnElement[bool] | None = None
+) -> dict[str, int]:
+    question = (
+        select(column, func.count())
+        .where(true() if only is None else only)
+        .group_by(column)
+        .order_by(func.count().desc(), column)
+    )
     return {row[0]: row[1] for row in connection.execute(question)}
 
 

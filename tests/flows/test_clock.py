@@ -24,6 +24,7 @@ class Product:
     waves: dict[str, datetime] = field(default_factory=dict)
     looks: dict[Track, datetime] = field(default_factory=dict)
     sending: datetime | None = None
+    judging: datetime | None = None
     done: list[str] = field(default_factory=list)
     happened: threading.Condition = field(default_factory=threading.Condition)
     trouble: Exception | None = None
@@ -38,7 +39,11 @@ class Product:
         del now
         if self.trouble:
             raise self.trouble
-        return Upcoming(dict(self.waves), dict(self.looks), self.sending, None)
+        return Upcoming(dict(self.waves), dict(self.looks), self.sending, None, self.judging)
+
+    def judge(self) -> bool:
+        self.judging = None
+        return self._did("judge", lambda: None)
 
     def wave(self, program: str) -> bool:
         self.before_wave()
