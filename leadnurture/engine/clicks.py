@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from leadnurture.domain.clicks import SETTLE, SETTLING
 from leadnurture.engine.sql import run, sql
 from leadnurture.store import Database
-from leadnurture.store.instants import from_micros
+from leadnurture.store.instants import from_micros, to_micros
 
 LONGEST_AGENT: Final = 300
 COLUMNS: Final = """lead_id, message_id, program, step, content, session, link, method, agent, network, at, recorded_at, source, key,
@@ -46,7 +46,7 @@ def keep_click(database: Database, click: RawClick, now: datetime) -> None:
                    :link, :method, :agent, CAST(:network AS VARCHAR), :now, :now, 'web', :key, NULL, 'undecided', :settling, :judge_at
               FROM message m WHERE m.id = :message""",
             message=click.message_id, link=click.link, method=click.method, agent=_printable(click.agent), network=click.network,
-            key=f"web:{click.key}", settling=SETTLING, judge_at=now + SETTLE, now=now,
+            key=f"web:{click.key}", settling=SETTLING, judge_at=to_micros(now + SETTLE), now=now,
         )  # fmt: skip
 
     database.run(keep)
