@@ -55,8 +55,8 @@ AGENTS: Final = (
     "proofpoint", "safelinks", "sophos", "symantec", "trendmicro", "trustwave", "urlscan", "zscaler",
     "google-safety", "googleimageproxy", "ms-office", "microsoft office", "skypeuripreview", "yahoomailproxy",
     # programs and crawlers
-    "bot/", "bot ", "bot;", "-bot", "bot-", "bot)", "crawler", "spider", "slurp", "facebookexternalhit", "whatsapp/",
-    "slack-imgproxy", "headlesschrome", "phantomjs", "selenium", "puppeteer", "playwright",
+    "bot/", "bot ", "bot;", "-bot", "bot-", "bot)", "crawler", "spider", "slurp", "whatsapp/",
+    "facebookexternalhit", "headlesschrome", "phantomjs", "selenium", "puppeteer", "playwright",
     "curl/", "wget/", "libwww", "python-", "aiohttp", "httpx/", "go-http-client", "java/", "okhttp/",
     "apache-httpclient", "node-fetch", "axios/", "ruby", "perl", "php/", "winhttp", "powershell",
 )  # fmt: skip

@@ -155,15 +155,17 @@ def _know(connection: Connection) -> None:
 def _carry_out(connection: Connection, now: datetime) -> Judged:
     """Writes what was judged, and everything that follows from it."""
     definitions = current_definitions(connection)
-    lost = run(
+    run(
         connection,
-        "UPDATE work_click SET is_lost = TRUE WHERE judgement <> 'person' AND counted_at IS NOT NULL",
+        """
+        UPDATE work_click SET is_lost = (judgement <> 'person' AND counted_at IS NOT NULL),
+               is_again = (judgement = 'person' AND counted_at IS NULL AND reaction_id IS NOT NULL)""",
     )
     run(connection, _REVISIONS, now=now)
-    persons = _count(connection, now)
-    if persons:
+    fresh = _count(connection, now)
+    if fresh:
         follow(connection, definitions, {"clicked"}, now)
-    taken = take_back(connection, definitions, now) if lost else None
+    changed = take_back(connection, definitions, now)
     clicks = run(
         connection,
         """
@@ -172,13 +174,13 @@ def _carry_out(connection: Connection, now: datetime) -> Judged:
           FROM work_click w WHERE w.click_id = click.id""",
         now=now,
     )
-    return Judged(clicks, persons, lost, taken.went_back if taken else 0, taken.withdrawn if taken else 0)
+    return Judged(clicks, fresh + changed.again, changed.lost, changed.went_back, changed.withdrawn)
 
 
 def _count(connection: Connection, now: datetime) -> int:
-    """Makes reactions of what persons did, and lets those count again that did not any more."""
+    """Makes reactions of what persons did."""
     empty(connection, work_reaction)
-    wanted = run(
+    run(
         connection,
         """
         INSERT INTO work_reaction (position, lead_id, message_id, kind, content, session, argument, at, recorded_at, counts_at, source,
@@ -186,19 +188,10 @@ def _count(connection: Connection, now: datetime) -> int:
         SELECT c.id, c.lead_id, c.message_id, 'clicked', c.content, c.session, CASE WHEN c.method IS NULL THEN c.link END, c.at,
                c.recorded_at, :now, c.source, 'click:' || CAST(c.id AS VARCHAR), 'click|' || CAST(c.id AS VARCHAR)
           FROM work_click w JOIN click c ON c.id = w.click_id
-         WHERE w.judgement = 'person' AND w.counted_at IS NULL""",
+         WHERE w.judgement = 'person' AND w.reaction_id IS NULL""",
         now=now,
     )
-    if not wanted:
-        return 0
-    insert_fresh(connection)
-    again = "SELECT reaction_id FROM work_click WHERE judgement = 'person' AND counted_at IS NULL AND reaction_id IS NOT NULL"
-    if run(connection, f"UPDATE reaction SET counts_at = :now WHERE id IN ({again})", now=now):
-        run(
-            connection,
-            "UPDATE work_reaction SET reaction_id = r.id FROM reaction r WHERE r.key = work_reaction.key AND work_reaction.reaction_id IS NULL",
-        )
-    return wanted
+    return insert_fresh(connection)
 
 
 def _micros(length: timedelta) -> int:

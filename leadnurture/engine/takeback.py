@@ -32,45 +32,60 @@ RULE: Final = "taken back: a machine clicked"
 WITHDRAWN: Final = "withdrawn: a machine clicked"
 LOST: Final = "SELECT reaction_id FROM work_click WHERE is_lost"
 LOSERS: Final = "SELECT lead_id FROM work_click WHERE is_lost"
+CHANGED: Final = "SELECT lead_id FROM work_click WHERE is_lost OR is_again"
 lead: Final = Lead.__table__
 handoff: Final = Handoff.__table__
 
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """How many enrollments went back, and how many handoffs were withdrawn."""
+    """How many clicks count no more or again, what went back for it and what was withdrawn."""
 
+    lost: int
+    again: int
     went_back: int
     withdrawn: int
 
 
 def take_back(connection: Connection, definitions: Definitions, now: datetime) -> TakenBack:
-    """A constant number of statements and two a track, whatever the number of clicks."""
-    run(connection, f"UPDATE reaction SET counts_at = NULL WHERE id IN ({LOST})")
-    _take_points(connection, definitions, now)
+    """Lets clicks of persons count again, too. Two statements where no click changed sides; else a constant number, whatever theirs."""
+    lost = run(connection, f"UPDATE reaction SET counts_at = NULL WHERE id IN ({LOST})")
+    regained = "SELECT reaction_id FROM work_click WHERE is_again"
+    again = run(connection, f"UPDATE reaction SET counts_at = :now WHERE id IN ({regained})", now=now)
+    if not lost and not again:
+        return TakenBack(0, 0, 0, 0)
+    _count_anew(connection, definitions, now)
     went_back = _go_back(connection, now)
     _find_offers(connection, definitions, now)
     withdrawn = _withdraw(connection, now)
     run(
         connection,
-        f"UPDATE lead SET look_at = :now WHERE id IN ({LOSERS}) AND (look_at IS NULL OR look_at > :now)",
+        f"UPDATE lead SET look_at = :now WHERE id IN ({CHANGED}) AND (look_at IS NULL OR look_at > :now)",
         now=now,
     )
-    return TakenBack(went_back, withdrawn)
+    return TakenBack(lost, again, went_back, withdrawn)
 
 
-def _take_points(connection: Connection, definitions: Definitions, now: datetime) -> None:
-    """What the lost clicks earned goes; where another click counts on the same content, it earns it now.
+def _count_anew(connection: Connection, definitions: Definitions, now: datetime) -> None:
+    """What the clicks on those contents earned goes, and goes to the first of them that counts now.
 
-    Not one from before a return or a change of the track: those ended all points.
+    So the points are those that the reactions give when they are counted anew (`rescoring`); likewise the interests.
     """
-    run(connection, f"DELETE FROM point WHERE lead_id IN ({LOSERS}) AND reaction_id IN ({LOST})")
-    about = "SELECT r.lead_id, r.content FROM work_click w JOIN reaction r ON r.id = w.reaction_id WHERE w.is_lost"
+    about = """
+        SELECT DISTINCT r.lead_id, r.content FROM work_click w JOIN reaction r ON r.id = w.reaction_id
+         WHERE w.is_lost OR w.is_again"""
+    run(
+        connection,
+        f"""
+        DELETE FROM point WHERE lead_id IN ({CHANGED}) AND reaction_id IN (
+            SELECT r.id FROM reaction r JOIN ({about}) AS a ON a.lead_id = r.lead_id AND coalesce(a.content, '') = coalesce(r.content, '')
+             WHERE r.kind = 'clicked' AND r.id > (SELECT l.track_reaction_id FROM lead l WHERE l.id = r.lead_id))""",
+    )
     run(
         connection,
         f"""
         DELETE FROM interest
-         WHERE reaction_id IS NOT NULL AND lead_id IN ({LOSERS})
+         WHERE reaction_id IS NOT NULL AND lead_id IN ({CHANGED})
            AND EXISTS (SELECT 1 FROM ({about}) AS a WHERE a.lead_id = interest.lead_id AND a.content = interest.subject)""",
     )
     empty(connection, work_reaction)
@@ -79,8 +94,7 @@ def _take_points(connection: Connection, definitions: Definitions, now: datetime
         f"""
         INSERT INTO work_reaction (position, lead_id, message_id, kind, content, session, argument, counts_at, reaction_id)
         SELECT r.id, r.lead_id, r.message_id, r.kind, r.content, r.session, r.argument, r.counts_at, r.id
-          FROM reaction r JOIN (SELECT DISTINCT lead_id, content FROM ({about}) AS lost) AS a
-            ON a.lead_id = r.lead_id AND a.content = r.content
+          FROM reaction r JOIN ({about}) AS a ON a.lead_id = r.lead_id AND coalesce(a.content, '') = coalesce(r.content, '')
          WHERE r.counts_at IS NOT NULL""",
     )
     show_interest(connection, definitions)
@@ -89,10 +103,24 @@ def _take_points(connection: Connection, definitions: Definitions, now: datetime
         """
         DELETE FROM work_reaction
          WHERE kind <> 'clicked'
-            OR counts_at <= (SELECT max(h.decided_at) FROM handoff h WHERE h.lead_id = work_reaction.lead_id AND h.status = 'returned')
-            OR counts_at <= (SELECT max(s.at) FROM stage_change s WHERE s.lead_id = work_reaction.lead_id AND s.to_stage = 'new')""",
+            OR reaction_id <= (SELECT l.track_reaction_id FROM lead l WHERE l.id = work_reaction.lead_id)""",
     )
     earn_points(connection, definitions, now)
+    _end_returned(connection)
+
+
+def _end_returned(connection: Connection) -> None:
+    """Ends what those clicks have just earned where a return came after them."""
+    returned = """(SELECT min(h.decided_at) FROM handoff h WHERE h.lead_id = point.lead_id AND h.track = point.track
+                      AND h.status = 'returned' AND h.decided_reaction_id >= point.reaction_id)"""
+    run(
+        connection,
+        f"""
+        UPDATE point SET ends_at = {returned}
+         WHERE points > 0 AND lead_id IN (SELECT lead_id FROM work_reaction)
+           AND reaction_id IN (SELECT reaction_id FROM work_reaction) AND (ends_at IS NULL OR ends_at > {returned})
+           AND {returned} IS NOT NULL""",
+    )
 
 
 def _go_back(connection: Connection, now: datetime) -> int:

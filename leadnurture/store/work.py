@@ -108,7 +108,7 @@ work_click: Final = _work_table(
     "work_click",
     Column("click_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger), Column("is_first", Boolean),
     Column("was", String), Column("was_reason", String), Column("rule", String), Column("judgement", String), Column("reason", String), Column("person", String),
-    Column("reaction_id", BigInteger), Column("counted_at", Instant), Column("is_lost", Boolean),
+    Column("reaction_id", BigInteger), Column("counted_at", Instant), Column("is_lost", Boolean), Column("is_again", Boolean),
 )  # fmt: skip
 # Enrollments that go back to where a machine's click moved them from, and offers that are withdrawn with them.
 work_back: Final = _work_table(

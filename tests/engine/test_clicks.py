@@ -11,7 +11,15 @@ import pytest
 from sqlalchemy import event
 
 from leadnurture.domain.clicks import AGENTS, SETTLE
-from leadnurture.engine import NewReaction, RawClick, judge, keep_click, record_reactions, revise_click
+from leadnurture.engine import (
+    NewReaction,
+    RawClick,
+    judge,
+    keep_click,
+    record_reactions,
+    rescore,
+    revise_click,
+)
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database
 from tests.engine.clicks import CHROME, HOUR, MACHINES, PERSONS, Ask
@@ -373,6 +381,7 @@ def test_after_a_mail_has_left_only_the_points_are_taken_back(company: Company) 
     assert company.enrollment(lead) == before
     assert company.rows("SELECT * FROM point") == []
     assert company.journey(lead)[-1] == "first → liked: on clicked"
+    counted_anew_changes_nothing(company)
 
 
 def test_he_stays_where_he_is_when_he_had_clicked_himself_as_well(company: Company) -> None:
@@ -386,6 +395,7 @@ def test_he_stays_where_he_is_when_he_had_clicked_himself_as_well(company: Compa
         "SELECT p.*, c.network FROM point p JOIN click c ON c.reaction_id = p.reaction_id"
     )
     assert (point["points"], point["network"]) == (20, "home")
+    counted_anew_changes_nothing(company)
     assert len(company.rows("SELECT * FROM interest")) == 1
     company.advance(days=4)
     assert [mail["status"] for mail in company.messages(lead)].count("sent") == 2
@@ -484,6 +494,17 @@ def test_points_from_before_a_return_do_not_come_back(company: Company) -> None:
     company.settle()
     assert company.rows("SELECT * FROM point WHERE ends_at IS NULL OR ends_at > :now") == []
     assert company.rows("SELECT engagement FROM lead")[0]["engagement"] == 0
+    counted_anew_changes_nothing(company)
+    revise_click(company.database, first, "person", "dana", company.now)
+    company.settle()
+    assert company.rows("SELECT engagement FROM lead")[0]["engagement"] == 0
+    counted_anew_changes_nothing(company)
+
+
+def counted_anew_changes_nothing(company: Company) -> None:
+    """The points are those that the reactions give."""
+    done = rescore(company.database, company.now)
+    assert (done.added, done.removed) == (0, 0)
 
 
 # A person's word
