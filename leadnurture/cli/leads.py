@@ -152,7 +152,10 @@ def judge(
     project: ProjectFolder = HERE,
     form: OutputFormat = Format.text,
 ) -> None:
-    """Say whether a person or a machine made a click; the rules say nothing of it any more."""
+    """Say whether a person or a machine clicked.
+
+    The rules say nothing of that click any more.
+    """
     from leadnurture.engine import revise_click
 
     opened = open_project(project)

@@ -113,7 +113,7 @@ def _told_of(done: "WaveDone") -> str:
 
 
 def look(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
-    """Judge the clicks that have settled, and look at the leads that changed.
+    """Judge settled clicks and look at the leads that changed.
 
     That brings scores, enrollments, stages and handoffs up to date.
     """

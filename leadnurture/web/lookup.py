@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, func, literal, or_, select, text
 from leadnurture.store.instants import to_micros
 from leadnurture.store.tables import metadata
 
+CLICK: Final = metadata.tables["click"]
 CONTENT: Final = metadata.tables["content"]
 DEAL: Final = metadata.tables["deal"]
 EVENT: Final = metadata.tables["provider_event"]
@@ -96,6 +97,11 @@ def reader(connection: Connection, lead_id: int) -> Reader | None:
     )
     row = connection.execute(question).first()
     return None if row is None else Reader(row.id, row.email, row.reason == "unsubscribed")
+
+
+def lead_of_click(connection: Connection, click_id: int) -> int | None:
+    """Whose click it was."""
+    return connection.scalar(select(CLICK.c.lead_id).where(CLICK.c.id == click_id))
 
 
 def open_handoff(connection: Connection, lead_id: int) -> int | None:

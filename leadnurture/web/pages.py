@@ -1,4 +1,4 @@
-"""The pages of the tool. They read, and change nothing; what they post goes to the doors.
+"""The pages of the tool. They read; what they post goes to the doors, but for one thing: who clicked.
 
 There is no sign-in yet, so they answer to this machine alone, and only under its own name: a website that
 lets its name point to this machine would otherwise read them through a browser on it.
@@ -7,14 +7,14 @@ lets its name point to this machine would otherwise read them through a browser 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Connection
 
-from leadnurture import mail, reports
+from leadnurture import engine, mail, reports
 from leadnurture.domain.vocabulary import MESSAGE_STATUSES, ORDERED_STAGES, STAGES, Stage, Track
 from leadnurture.errors import NotFoundError
 from leadnurture.profile import telling
@@ -30,6 +30,7 @@ DEAD_LINKS: Final = '<base target="_blank">'
 # Mermaid draws more than it can be read.
 MOST_STEPS: Final = 25
 PAGE: Final = 50
+JUDGE: Final = "somebody on the lead's page"
 LARGEST_ID: Final = 2**63 - 1
 
 Answer = TypeVar("Answer")
@@ -188,6 +189,27 @@ def show_lead(lead_id: Id, site: Here) -> HTMLResponse:
         "days": _days(journey),
     }
     return site.page("lead.html", values, zone=journey.zone)
+
+
+def keep_own_forms(request: Request) -> None:
+    """Refuses what another website lets a browser post here."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    ours = f"{request.url.scheme}://{request.url.netloc}"
+    if site != "same-origin" and not (site is None and origin == ours):
+        raise HTTPException(
+            403, "This answer did not come from a page of the tool; open the page and press again."
+        )
+
+
+@router.post("/clicks/{click_id}", dependencies=[Depends(keep_own_forms)])
+def judge_click(
+    click_id: Id, site: Here, judgement: Annotated[Literal["person", "machine"], Form()]
+) -> RedirectResponse:
+    """Whoever looks at a lead says who clicked; what the click brought follows at once, or is taken back."""
+    project = site.project
+    engine.revise_click(project.database, click_id, judgement, JUDGE, project.clock())
+    lead_id = _ask(site, lambda connection: lookup.lead_of_click(connection, click_id))
+    return RedirectResponse(f"/leads/{lead_id}", 303)
 
 
 def _fact(name: str, value: FactValue) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadnurture.engine import judge
 from leadnurture.errors import InvalidInputError, NotSignedError
 from leadnurture.mail import Received, receive_sendgrid_events
 from leadnurture.mail.sendgrid_events import SIGNATURE, TIMESTAMP, verify
@@ -118,7 +119,30 @@ def test_the_same_post_twice_changes_nothing(scene: Scene, receive: Receive) -> 
     items = [event("delivered", message_id, 1), event("click", message_id, 2, url="https://www.example.com/")]
     assert receive(*items) == Received(items=2, recorded=2)
     assert receive(*items) == Received(items=2, repeated=2)
-    assert (len(scene.rows("reaction")), len(scene.rows("provider_event"))) == (2, 2)
+    kept = [len(scene.rows(table)) for table in ("reaction", "click", "provider_event")]
+    assert kept == [1, 1, 2]
+
+
+def test_a_click_keeps_who_followed_the_link_and_is_judged_like_ours(scene: Scene, receive: Receive) -> None:
+    message_id = a_message(scene, "sent")
+    agents = {
+        "https://www.example.com/": "Mozilla/5.0 Firefox",
+        "https://www.example.com/2": "Mozilla/5.0 Firefox",
+    }
+    receive(
+        *(
+            event("click", message_id, place, url=url, useragent=agent)
+            for place, (url, agent) in enumerate(agents.items())
+        )
+    )
+    assert [(row.link, row.agent, row.method) for row in scene.rows("click")] == [
+        (url, agent, None) for url, agent in agents.items()
+    ]
+    judge(scene.database, NOW + timedelta(hours=1))
+    assert {row.reason for row in scene.rows("click")} == {
+        "several links of the mail were followed within a second"
+    }
+    assert scene.rows("reaction") == []
 
 
 def test_the_same_event_under_a_new_id_is_kept_and_recorded_once(scene: Scene, receive: Receive) -> None:
@@ -129,7 +153,7 @@ def test_the_same_event_under_a_new_id_is_kept_and_recorded_once(scene: Scene, r
     assert receive(first | {"sg_event_id": "a"}, first | {"sg_event_id": "b"}) == Received(
         items=2, repeated=2
     )
-    assert len(scene.rows("reaction")) == 1
+    assert len(scene.rows("click")) == 1
     assert sorted(row.outcome for row in scene.rows("provider_event")) == [
         "duplicate",
         "duplicate",
