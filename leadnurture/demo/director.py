@@ -86,6 +86,8 @@ class Director:
         """The hours at which there is something to do; each kind of work gathers at hours of its own."""
         due, soon = upcoming(self._project, self.now), self.now + INSTANT
         work = [*due.waves.values(), *due.looks.values(), *(each.at for each in self._happenings[:1])]
+        if due.judging is not None:
+            work.append(due.judging)
         if self._audience.next_at is not None:
             work.append(self._audience.next_at)
         for at in work:

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
+from leadnurture.demo import gateways
 from leadnurture.demo.director import BEGINS
 from leadnurture.demo.summary import Summary, summarize, told
+from leadnurture.demo.visits import BROWSER
 from leadnurture.store.tables import metadata
 from tests.demo.conftest import Play
 
@@ -69,7 +71,22 @@ def test_the_summary_is_told_in_plain_words(summary: Summary) -> None:
     lines = told(summary)
     assert "1,000 leads in" in lines
     assert "they agree" in lines
+    assert f"machine {summary.clicks['machine']:,}" in lines
     assert f"Branches {summary.branches - len(summary.untaken)} of {summary.branches} taken" in lines
+
+
+def test_machines_are_told_from_people(summary: Summary, play: Play) -> None:
+    assert summary.clicks["machine"] > summary.clicks["person"] / 10 > 1
+    assert summary.taken_back > 0
+    assert summary.clicks["person"] == summary.reactions["clicked"]
+    click, lead = metadata.tables["click"], metadata.tables["lead"]
+    question = select(lead.c.email, click.c.agent).join(click, click.c.lead_id == lead.c.id)
+    with play.project.database.read() as connection:
+        machines = connection.execute(question.where(click.c.judgement == "machine")).all()
+        people = connection.execute(question.where(click.c.judgement == "person")).all()
+    assert {row.email.rpartition("@")[2] for row in machines} == gateways.AT_ONCE | gateways.IN_TURN
+    assert {row.agent for row in machines} == {gateways.AGENT}
+    assert all(row.agent == BROWSER for row in people if row.email.rpartition("@")[2] not in gateways.IN_TURN)
 
 
 def test_waves_gather(summary: Summary) -> None:
