@@ -105,6 +105,17 @@ def test_what_is_due_runs_at_once(product: Product, start: Callable[[Product], C
     assert sorted(product.wait_for(2)) == ["deliver", "wave scaling"]
 
 
+def test_clicks_are_judged_when_they_have_settled(
+    product: Product, start: Callable[[Product], Clock]
+) -> None:
+    product.judging = LONG_AGO
+    clock = start(product)
+    assert product.wait_for(1) == ["judge"]
+    product.judging = machine_now() + timedelta(seconds=120)
+    clock.poll()
+    assert armed(clock) == {"judge": product.judging}
+
+
 def test_what_is_due_later_is_armed_for_its_time(product: Product, start: Callable[[Product], Clock]) -> None:
     tomorrow = machine_now() + timedelta(days=1)
     product.waves = {"scaling": tomorrow}
