@@ -55,7 +55,7 @@ AGENTS: Final = (
     "proofpoint", "safelinks", "sophos", "symantec", "trendmicro", "trustwave", "urlscan", "zscaler",
     "google-safety", "googleimageproxy", "ms-office", "microsoft office", "skypeuripreview", "yahoomailproxy",
     # programs and crawlers
-    "bot/", "bot ", "bot;", "-bot", "bot-", "bot)", "crawler", "spider", "slurp", "whatsapp/",
+    "bot/", "bot;", "-bot", "bot-", "bot)", "crawler", "spider", "slurp", "whatsapp/",
     "facebookexternalhit", "headlesschrome", "phantomjs", "selenium", "puppeteer", "playwright",
     "curl/", "wget/", "libwww", "python-", "aiohttp", "httpx/", "go-http-client", "java/", "okhttp/",
     "apache-httpclient", "node-fetch", "axios/", "ruby", "perl", "php/", "winhttp", "powershell",

@@ -33,6 +33,9 @@ WITHDRAWN: Final = "withdrawn: a machine clicked"
 LOST: Final = "SELECT reaction_id FROM work_click WHERE is_lost"
 LOSERS: Final = "SELECT lead_id FROM work_click WHERE is_lost"
 CHANGED: Final = "SELECT lead_id FROM work_click WHERE is_lost OR is_again"
+# Who had completed is in it again; paused like all others while the lead is offered to sales.
+AGAIN: Final = """CASE WHEN {0}.status <> 'completed' THEN {0}.status
+    WHEN EXISTS (SELECT 1 FROM handoff h WHERE h.lead_id = {0}.lead_id AND h.status = 'open') THEN 'paused' ELSE 'active' END"""
 lead: Final = Lead.__table__
 handoff: Final = Handoff.__table__
 
@@ -139,7 +142,8 @@ def _go_back(connection: Connection, now: datetime) -> int:
                        AND w.counted_at <= b.left_at)))
            AND EXISTS (SELECT 1 FROM program_step s WHERE s.version_id = e.version_id AND s.name = b.step)
            AND (e.status IN ('active', 'paused') OR (e.status = 'completed' AND NOT EXISTS (
-                SELECT 1 FROM enrollment o WHERE o.lead_id = e.lead_id AND o.status IN ('active', 'paused'))))
+                SELECT 1 FROM enrollment o WHERE o.lead_id = e.lead_id AND o.status IN ('active', 'paused'))
+                AND EXISTS (SELECT 1 FROM lead l WHERE l.id = e.lead_id AND l.stage IN ('new', 'engaged', 'qualified', 'handed_off'))))
            AND NOT EXISTS (SELECT 1 FROM message m
                 WHERE m.enrollment_id = e.id AND m.status NOT IN ('planned', 'cancelled', 'failed') AND m.attempt_at >= b.left_at
                   AND NOT (m.step = b.step AND m.visit = b.visit))
@@ -154,7 +158,7 @@ def _go_back(connection: Connection, now: datetime) -> int:
         connection,
         f"""
         INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule, saw)
-        SELECT e.id, e.lead_id, :now, e.step, b.step, b.visit, CASE e.status WHEN 'completed' THEN 'active' ELSE e.status END, :rule,
+        SELECT e.id, e.lead_id, :now, e.step, b.step, b.visit, {AGAIN.format("e")}, :rule,
                (SELECT min(w.reason) FROM work_click w WHERE w.is_lost AND w.lead_id = e.lead_id)
           {pairs}""",
         now=now,
@@ -194,12 +198,14 @@ def _restore(connection: Connection, now: datetime) -> None:
     # Due at its deadline, if that is past now; a `look` wakes it where anything else speaks for going on.
     run(
         connection,
-        """
-        UPDATE enrollment SET step = b.step, visit = b.visit, arrived_at = b.arrived_at, seen_reaction_id = b.seen_reaction_id,
+        f"""
+        UPDATE enrollment SET pause = CASE WHEN {AGAIN.format("enrollment")} = 'active' THEN NULL ELSE coalesce(enrollment.pause, 'handoff') END,
+               paused_at = CASE WHEN {AGAIN.format("enrollment")} = 'active' THEN NULL ELSE coalesce(enrollment.paused_at, :now) END,
+               step = b.step, visit = b.visit, arrived_at = b.arrived_at, seen_reaction_id = b.seen_reaction_id,
                acted = b.acted, trouble = NULL, why = b.why, message_id = b.message_id, content = b.content,
                session_content = b.session_content, session = b.session, deadline_at = b.deadline_at,
                due_at = CASE WHEN b.acted THEN b.deadline_at ELSE :now END,
-               status = CASE enrollment.status WHEN 'completed' THEN 'active' ELSE enrollment.status END, ended_at = NULL
+               status = {AGAIN.format("enrollment")}, ended_at = NULL
           FROM work_back k JOIN way_back b ON b.id = k.way_id
          WHERE enrollment.id = k.enrollment_id""",
         now=now,

@@ -17,6 +17,9 @@ IN_APP: Final = (
     "Mozilla/5.0 (Linux; Android 16; Pixel 9; wv) AppleWebKit/537.36 Version/4.0 Chrome/142.0 GmailApp"
 )
 OLD: Final = "Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko"
+UNLUCKY: Final = (
+    "Mozilla/5.0 (Linux; Android 11; CUBOT X50) AppleWebKit/537.36 Chrome/142.0 Mobile Safari/537.36"
+)
 MINUTE: Final = 60
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
@@ -90,6 +93,7 @@ PERSONS: Final[dict[str, Sequence[Ask]]] = {
     ],
     "in the mail app": [me(90, agent=IN_APP, network="mobile")],
     "with a browser of long ago": [me(2 * HOUR, agent=OLD)],
+    "on a phone whose maker has an unlucky name": [me(HOUR, agent=UNLUCKY, network="mobile")],
     "from a network that is not known": [me(11 * MINUTE, network=None)],
     "after the gateway, from elsewhere": [
         *burst(43, "link", "hidden", network="cloud"), me(2 * HOUR, network="home", agent=FIREFOX),

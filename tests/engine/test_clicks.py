@@ -416,6 +416,37 @@ def test_a_branch_taken_at_the_end_of_the_wait_is_taken_back_through_steps_that_
     assert moves[-2:] == ["later → first", "first → other"]
 
 
+def test_who_had_completed_by_the_click_is_in_the_program_again(database: Database, tmp_path: Path) -> None:
+    program = """
+title: Letters
+owner: dana
+enter: source == "list"
+steps:
+  first:
+    send: one
+    on: {clicked: end}
+    after: 5 days
+    then: [{go: last}]
+  last:
+    send: three
+    after: 1 day
+    then: [{go: end}]
+"""
+    company = Company(database, define(tmp_path, {**FILES, "prospects/programs/letters": program}), BEGIN)
+    ann, ben = mailed(company, "ann", "ben", role="clerk")
+    company.lead("ben", role="head")
+    for lead in (ann, ben):
+        click(company, lead)
+    company.advance(hours=2)
+    assert company.enrollment(ann)["status"] == company.enrollment(ben)["status"] == "completed"
+    assert company.rows("SELECT lead_id, status FROM handoff") == [{"lead_id": ben, "status": "open"}]
+    for lead in (ann, ben):
+        lose(company, lead)
+        now = company.enrollment(lead)
+        assert (now["step"], now["status"], now["ended_at"], now["pause"]) == ("first", "active", None, None)
+    assert company.rows("SELECT status FROM handoff") == [{"status": "withdrawn"}]
+
+
 def test_an_offer_that_rested_on_the_click_alone_is_withdrawn(company: Company) -> None:
     (lead,) = mailed(company, "ann", role="head")
     click(company, lead)

@@ -345,13 +345,16 @@ def test_a_change_of_the_track_is_told_as_what_it_is(database: Database) -> None
     assert (last.text, last.why) == ("Became a client", "won → new. Agreement of 1 December 2026.")
 
 
+SEVERAL = "several links of the mail were followed within a second"
+
+
 def add_click(connection: Connection, lead_id: int, number: int, judgement: str, **values: object) -> int:
     """A click on the webinar's mail, judged two minutes later."""
     at = NOW - 5 * DAY
     defaults = {
         "message_id": 1, "content": "scaling-1", "link": "link", "method": "GET", "source": "web", "at": at,
         "recorded_at": at, "judged_at": at + 2 * MINUTE, "key": f"web:{number}",
-        "reason": "several links of the mail were followed within a second",
+        "reason": SEVERAL,
     }  # fmt: skip
     return add(connection, "click", lead_id=lead_id, judgement=judgement, **{**defaults, **values})
 
@@ -385,8 +388,7 @@ def test_clicks_of_machines_are_told_together_with_the_reason(database: Database
     (machine, undecided, settling) = clicks_of(database)
     assert machine == (
         "A machine followed 2 links of Scaling without downtime",
-        f"counts for nothing; click {first} judged a machine’s: "
-        "several links of the mail were followed within a second",
+        f"counts for nothing; click {first} judged a machine’s: {SEVERAL}",
     )
     assert undecided == (
         "Clicked Scaling without downtime",
