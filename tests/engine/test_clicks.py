@@ -434,10 +434,11 @@ steps:
 """
     company = Company(database, define(tmp_path, {**FILES, "prospects/programs/letters": program}), BEGIN)
     ann, ben = mailed(company, "ann", "ben", role="clerk")
-    company.lead("ben", role="head")
     for lead in (ann, ben):
         click(company, lead)
     company.advance(hours=2)
+    company.lead("ben", role="head")
+    company.settle()
     assert company.enrollment(ann)["status"] == company.enrollment(ben)["status"] == "completed"
     assert company.rows("SELECT lead_id, status FROM handoff") == [{"lead_id": ben, "status": "open"}]
     for lead in (ann, ben):
