@@ -74,8 +74,8 @@ WAVE: Final = bindparam("this_wave", type_=Integer())
 CHUNK: Final = bindparam("chunk_size", type_=Integer())
 LUCK_RANGE: Final = 2**31
 COINS: Final = 2**20
-SOON: Final = 1_000_000
-"""Microseconds."""
+SOON: Final = 60_000_000
+"""A minute, in microseconds."""
 
 
 @dataclass(frozen=True)

@@ -277,7 +277,7 @@ def test_a_wave_before_the_judging_does_not_take_him_for_silent(company: Company
     company.sleep(hours=1)
     company.wave()
     assert company.enrollment(lead)["step"] == "first"
-    company.sleep(seconds=1)
+    company.sleep(minutes=1)
     company.settle()
     assert company.enrollment(lead)["step"] == "liked"
 
