@@ -39,6 +39,8 @@ check: setup  ## check style, types, imports, dependencies and the sample compan
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml leadnurture flows
+	$(BIN)/python -m tests.advisories
 	$(BIN)/python -m pip check
 	$(BIN)/leadnurture check
 

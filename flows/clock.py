@@ -7,7 +7,7 @@ is lost when a job is missed, and a clock that starts anew is complete after its
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,10 +23,12 @@ from leadnurture.errors import LeadNurtureError
 logger = logging.getLogger("leadnurture.flows")
 
 POLL_SECONDS: Final = 1.0
-STEPPING_POLL_SECONDS: Final = 0.2
+STEPPING_POLL_SECONDS: Final = 0.1
 """Where a clock steps, somebody waits for it to be done."""
 GATHERING: Final = timedelta(seconds=2)
 """How long a look waits after the first reaction, so that those after it come into the same wave."""
+ENGINE: Final = "engine"
+"""The lane of looks and waves."""
 FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 60.0
 LONGEST_END: Final = 30.0
@@ -59,6 +61,9 @@ class Surface(Protocol):
     def sell(self) -> bool:
         """Assigns handoffs, watches the SLA, sends notices."""
 
+    def read_inbox(self) -> bool:
+        """Reads what came in."""
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -78,7 +83,7 @@ class Clock:
         self._surface = surface
         _, is_stepping = surface.now()
         self._poll_seconds = poll_seconds or (STEPPING_POLL_SECONDS if is_stepping else POLL_SECONDS)
-        lanes = {lane: ThreadPoolExecutor(1) for lane in ("default", "engine", "mail", "sales")}
+        lanes = {lane: ThreadPoolExecutor(1) for lane in ("default", ENGINE, "mail", "sales", "inbox")}
         self._scheduler = BackgroundScheduler(executors=lanes, job_defaults=JOB, timezone="UTC")
         self._ordered: set[str] = set()
         """Armed, waiting in their lane, or running."""
@@ -134,20 +139,32 @@ class Clock:
             return
         self._is_blind = False
         with self._lock:
-            for alarm in [] if self._is_over else alarms:
+            due = self._in_turn(alarms, now) if is_stepping else alarms
+            for alarm in [] if self._is_over else due:
                 self._arm(alarm, now, is_stepping=is_stepping)
+
+    def _in_turn(self, alarms: Sequence[Alarm], now: datetime) -> Sequence[Alarm]:
+        """Where a clock steps nothing hurries: mails and handoffs wait for all looks and waves of an hour."""
+        first = [alarm for alarm in alarms if alarm.lane == ENGINE]
+        is_busy = any(
+            alarm.name in self._ordered or (alarm.at <= now and alarm.name not in self._not_before)
+            for alarm in first
+        )
+        return first if is_busy else alarms
 
     def _alarms(self, upcoming: Upcoming) -> Iterator[Alarm]:
         if upcoming.judging is not None:
             yield Alarm("judge", "engine", upcoming.judging, self._surface.judge)
         for track, at in upcoming.looks.items():
-            yield Alarm(f"look {track}", "engine", at, partial(self._surface.look, track), gathers=True)
+            yield Alarm(f"look {track}", ENGINE, at, partial(self._surface.look, track), gathers=True)
         for program, at in upcoming.waves.items():
-            yield Alarm(f"wave {program}", "engine", at, partial(self._surface.wave, program))
+            yield Alarm(f"wave {program}", ENGINE, at, partial(self._surface.wave, program))
         if upcoming.sending is not None:
             yield Alarm("deliver", "mail", upcoming.sending, self._surface.deliver)
         if upcoming.sales is not None:
             yield Alarm("sell", "sales", upcoming.sales, self._surface.sell)
+        if upcoming.inbox is not None:
+            yield Alarm("read inbox", "inbox", upcoming.inbox, self._surface.read_inbox)
 
     def _arm(self, alarm: Alarm, now: datetime, *, is_stepping: bool) -> None:
         """Sets the job of an alarm, unless it runs now; an earlier one stays: reactions put nothing off."""

@@ -16,13 +16,12 @@ from flows.handoff import run_look, run_sales
 from flows.nurture import run_wave
 from flows.runs import Runs
 from leadnurture import engine, mail
-from leadnurture.app import Project, Upcoming, machine_now, upcoming
+from leadnurture.app import Project, Upcoming, machine_now, read_inbox, upcoming
 from leadnurture.domain.vocabulary import Track
 from leadnurture.errors import LeadNurtureError
 
 logger = logging.getLogger("leadnurture.flows")
 
-NEVER: Final = Upcoming({}, {}, None, None)
 GRACE: Final = 5.0
 """Seconds for which the end waits for runs that are still to be shown in Prefect."""
 
@@ -65,8 +64,9 @@ class Worker:
         return (machine_now(), False) if stepping is None else (stepping, True)
 
     def upcoming(self, now: datetime) -> Upcoming:
-        """When each kind of work falls due next; never while the clock is held."""
-        return NEVER if self._project.is_held() else upcoming(self._project, now)
+        """When each kind of work falls due next, apart from what a held clock holds."""
+        due = upcoming(self._project, now)
+        return due.held() if self._project.is_held() else due
 
     def judge(self) -> bool:
         """Judges the clicks that have settled. No run: it is a part of taking them in."""
@@ -91,6 +91,11 @@ class Worker:
         """Assigns handoffs, watches the SLA, sends notices."""
         done = run_sales(self._project, self._runs)
         return done is not None and any(each.count for each in done.values())
+
+    def read_inbox(self) -> bool:
+        """Reads what came in; posts that failed rest by themselves."""
+        done = read_inbox(self._project, self._project.clock())
+        return done.posts > done.failed
 
 
 def notify(message: str) -> None:

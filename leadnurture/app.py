@@ -21,6 +21,7 @@ from leadnurture.errors import (
 if TYPE_CHECKING:
     from leadnurture.domain.definitions import Definitions
     from leadnurture.engine import Applied, Comparison, CompiledTemplate
+    from leadnurture.inbox import Reader, WorkedOff
     from leadnurture.links import Links
     from leadnurture.mail import Provider
     from leadnurture.sales import NoticeMail, Sent
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 COMPANY_FILE: Final = Path("config/leadnurture.yaml")
 NOTICES: Final = Path("templates/notice")
+FIRST_RUN: Final = "first run"
+"""Who did what nobody did."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Project:
         """Makes and reads the links in mails."""
         from leadnurture.links import Links
 
-        return Links(self.settings.secret.get_secret_value(), self.url)
+        return Links(self.settings.secret.get_secret_value(), self.url, self.settings.inbound_address)
 
     @cached_property
     def provider(self) -> "Provider":
@@ -83,7 +86,7 @@ class Project:
             return connection.execute(select(metadata.tables["clock"].c.now_at)).scalar()
 
     def is_held(self) -> bool:
-        """Whether the stepping clock is held, so that work waits until all of an instant is told."""
+        """Whether the stepping clock is held, so that looks and waves wait until all is told for them."""
         from sqlalchemy import select
 
         from leadnurture.store.tables import metadata
@@ -192,6 +195,45 @@ def send_notices(project: Project, now: datetime) -> "Sent":
     return sales.send_notices(project.database, folder, send, links, now, machine_now=machine_now())
 
 
+def readers(links: "Links") -> "Mapping[str, Reader]":
+    """Who reads the posts of the inbox, by where they came from."""
+    from leadnurture import imports, mail
+
+    return {
+        "sendgrid": mail.read_sendgrid_events,
+        "inbound": mail.inbound_reader(links),
+        "leads": lambda database, post, now, _: imports.read_leads(database, post, now).read(),
+        "reactions": lambda database, post, now, _: imports.read_reactions(database, post, now).read(),
+    }
+
+
+def read_inbox(project: Project, now: datetime) -> "WorkedOff":
+    """Reads what came in, for a few seconds at most. Safe to repeat, and to run in many places at once."""
+    from leadnurture.inbox import work_off
+
+    return work_off(project.database, readers(project.links), now, machine_now)
+
+
+def open_to_people(project: Project, *, is_seen: bool) -> tuple[str, str] | None:
+    """Takes up the key of the settings. Where nobody can sign in yet, makes an admin: his name and password.
+
+    Only if somebody sees what is printed, since a password belongs into no log. Safe to repeat.
+    """
+    from leadnurture import access
+
+    now = project.clock()
+    access.take_up_key(project.database, project.settings.api_key.get_secret_value(), FIRST_RUN, now)
+    return access.add_first_user(project.database, FIRST_RUN, now) if is_seen else None
+
+
+def is_open_to_people(project: Project) -> bool:
+    """Whether anybody can sign in."""
+    from leadnurture import access
+
+    with project.database.read() as connection:
+        return access.has_users(connection)
+
+
 def find_lead(project: Project, name: str) -> int:
     """The id of a lead by its address or number; NotFoundError when there is none."""
     from sqlalchemy import select
@@ -262,20 +304,27 @@ class Upcoming:
     looks: Mapping[Track, datetime]
     sending: datetime | None
     sales: datetime | None
+    inbox: datetime | None = None
     judging: datetime | None = None
 
     @property
     def earliest(self) -> datetime | None:
         """The next instant at which anything is to be done."""
-        times = [*self.waves.values(), *self.looks.values(), self.sending, self.sales, self.judging]
+        times = [
+            *self.waves.values(), *self.looks.values(), self.sending, self.sales, self.inbox, self.judging,
+        ]  # fmt: skip
         return min((time for time in times if time is not None), default=None)
+
+    def held(self) -> "Upcoming":
+        """What goes on while the stepping clock is held."""
+        return Upcoming({}, {}, self.sending, self.sales, self.inbox)
 
 
 def upcoming(project: Project, now: datetime) -> Upcoming:
     """What is to be done next, from the rows. A fraction of a millisecond a program; writes nothing."""
     from sqlalchemy import select
 
-    from leadnurture import engine, mail, sales
+    from leadnurture import engine, inbox, mail, sales
     from leadnurture.store.tables import metadata
 
     program = metadata.tables["program"]
@@ -287,12 +336,14 @@ def upcoming(project: Project, now: datetime) -> Upcoming:
         sending = mail.next_sending(connection, now, machine)
         owed = sales.next_sla(connection) if names else None
         notice = sales.next_notice(connection)
+        reading = inbox.next_reading(connection)
         judging = engine.next_judging(connection)
     return Upcoming(
         {name: at for name, at in waves.items() if at is not None},
         {track: at for track, at in looks.items() if at is not None},
         sending,
         min((at for at in (owed, _in_product_time(notice, now, machine)) if at is not None), default=None),
+        _in_product_time(reading, now, machine),
         judging,
     )
 

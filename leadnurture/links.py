@@ -4,6 +4,7 @@ One idea to hold: reading never raises. Whatever is malformed, forged or too old
 shows its page for "no such link". Ages are product time: they are passed, never read from a clock.
 """
 
+import base64
 import hashlib
 import hmac
 import re
@@ -22,6 +23,9 @@ HANDOFF_LIVES: Final = timedelta(days=14)
 # Unreserved in a URL, never quoted, and not the separator of the signature.
 SEPARATOR: Final = "~"
 SHAPE: Final = re.compile(r"[0-9]+~[A-Za-z0-9_.~%-]*\.[A-Za-z0-9_-]+")
+
+
+ANSWER: Final = re.compile(r"[^@+]+\+([0-9]{1,18})-([a-z2-7]{16})@[^@]+")
 
 
 class Click(NamedTuple):
@@ -68,14 +72,18 @@ def _signer(secrets: Iterable[str], action: str) -> Signer:
 class Links:
     """Makes and reads the public links below one address."""
 
-    def __init__(self, secret: str | Iterable[str], url: str) -> None:
-        """Several secrets are a rotation: the last one signs, all of them are read."""
+    def __init__(self, secret: str | Iterable[str], url: str, inbound: str = "") -> None:
+        """Several secrets are a rotation: the last one signs, all of them are read.
+
+        `inbound` is the address at which answers arrive, if any.
+        """
         self._url = url.rstrip("/")
+        self.inbound = inbound
         secrets = [secret] if isinstance(secret, str) else list(secret)
         self._newest = secrets[-1].encode()
         self._signers = {
             action: _signer(secrets, action)
-            for action in ("click", "unsubscribe", "register", "decline", "handoff")
+            for action in ("click", "unsubscribe", "register", "decline", "handoff", "reply")
         }
 
     def click(self, message_id: int, target: str) -> str:
@@ -113,6 +121,27 @@ class Links:
             return None
         network = ip_network((known, PREFIX[known.version]), strict=False)
         return hmac.digest(self._newest, f"network {network}".encode(), "sha256").hex()[:16]
+
+    def answer_address(self, message_id: int) -> str | None:
+        """Where an answer to this message goes: `reply+12-k4f…@in.example.com`. None where none can arrive.
+
+        On its way an address may lose its capitals, so there are none.
+        """
+        if not self.inbound:
+            return None
+        name, _, domain = self.inbound.rpartition("@")
+        signer = self._signers["reply"]
+        return f"{name}+{message_id}-{_short(signer, signer.secret_keys[-1], message_id)}@{domain}"
+
+    def read_answer_address(self, address: str) -> int | None:
+        """The message that is answered at this address; None for any address that is not ours."""
+        found = ANSWER.fullmatch(address.strip().lower())
+        if found is None:
+            return None
+        message_id = int(found[1])
+        signer = self._signers["reply"]
+        signed = (_short(signer, secret, message_id) for secret in signer.secret_keys)
+        return message_id if any(hmac.compare_digest(found[2], each) for each in signed) else None
 
     def read_click(self, token: str) -> Click | None:
         """What was clicked."""
@@ -156,3 +185,9 @@ class Links:
         except (BadSignature, UnicodeError):
             return None
         return int(number), unquote(rest)
+
+
+def _short(signer: Signer, secret: bytes, message_id: int) -> str:
+    """Eighty bits of the signature in letters and digits without case."""
+    signature = signer.algorithm.get_signature(signer.derive_key(secret), str(message_id).encode())
+    return base64.b32encode(signature[:10]).decode().lower()

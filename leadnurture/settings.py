@@ -5,7 +5,9 @@ Every setting is described in docs/settings.md; a test compares both.
 """
 
 import difflib
+import ipaddress
 import os
+import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +23,8 @@ PREFIX: Final = "LEADNURTURE_"
 DATA_FOLDER: Final = ".leadnurture"
 # Read by the tests and by the container, never by the product.
 FOREIGN: Final = (f"{PREFIX}TEST_", f"{PREFIX}SECRETS_DIR")
+# What is signed comes behind a plus, and all of it must fit into 64 characters.
+MAILBOX: Final = re.compile(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -41,16 +45,25 @@ class Settings(BaseSettings):
     prefect_url: str = ""
     """The API of a Prefect server elsewhere. Empty means our own on this machine."""
     prefect_retention_days: int = Field(default=30, ge=1)
-    provider: Literal["local", "sendgrid"] = "local"
+    provider: Literal["local", "sendgrid", "smtp"] = "local"
     sendgrid_key: SecretStr | None = None
     sendgrid_url: str = "https://api.sendgrid.com"
     sendgrid_webhook_key: str | None = None
     """The public key with which SendGrid's event webhook is verified."""
+    smtp_host: str = ""
+    smtp_port: Port = 587
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    inbound_address: str = ""
+    """Where answers to mails arrive: `reply@in.example.com`, whose mails the provider posts to us."""
+    inbound_key: SecretStr | None = None
+    """The password with which the provider shows that it is he who posts them."""
     mail_parallel: int = Field(default=32, ge=1, le=256)
     secret: SecretStr = SecretStr("")
     """Signs the links. Generated in the data folder."""
     api_key: SecretStr = SecretStr("")
-    """The bearer key of the API. Generated in the data folder."""
+    """The first key of the API. Generated in the data folder."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 
@@ -70,6 +83,12 @@ class Settings(BaseSettings):
         return f"http://{self.host}:{self.port}"
 
     @property
+    def public_host(self) -> str | None:
+        """The host, with its port if that is written, under which the pages may be opened from elsewhere."""
+        parts = urlsplit(self.url)
+        return parts.netloc.lower() if parts.scheme == "https" else None
+
+    @property
     def prefect_api(self) -> str:
         """The API of the Prefect server that the flows report to."""
         return self.prefect_url or f"http://127.0.0.1:{self.prefect_port}/api"
@@ -82,6 +101,13 @@ class Settings(BaseSettings):
             raise ValueError("must be an address like https://news.example.com")
         return value.rstrip("/")
 
+    @field_validator("inbound_address")
+    @classmethod
+    def _is_mailbox(cls, value: str) -> str:
+        if value and MAILBOX.fullmatch(value) is None:
+            raise ValueError("must be an address like reply@in.example.com, with a short name and no plus")
+        return value
+
     @model_validator(mode="after")
     def _has_its_keys(self) -> "Settings":
         if self.provider == "sendgrid" and not (self.sendgrid_key and self.sendgrid_key.get_secret_value()):
@@ -89,11 +115,39 @@ class Settings(BaseSettings):
                 f"{PREFIX}SENDGRID_KEY is missing: set it to an API key that may send mail, "
                 f"or set {PREFIX}PROVIDER=local to write mails into the outbox."
             )
+        if self.provider == "smtp" and not self.smtp_host:
+            raise ValueError(
+                f"{PREFIX}SMTP_HOST is missing: set it to the name of your mail server, "
+                f"or set {PREFIX}PROVIDER=local to write mails into the outbox."
+            )
+        if self.smtp_user and not (self.smtp_password and self.smtp_tls != "none"):
+            raise ValueError(
+                f"{PREFIX}SMTP_USER needs {PREFIX}SMTP_PASSWORD, and {PREFIX}SMTP_TLS, "
+                "so that nobody on the way reads the password."
+            )
+        if self.inbound_address and not (self.inbound_key and self.inbound_key.get_secret_value()):
+            raise ValueError(
+                f"{PREFIX}INBOUND_KEY is missing: without it no answer that arrives at "
+                f"{PREFIX}INBOUND_ADDRESS is accepted."
+            )
+        if not is_loopback(self.host) and self.public_host is None:
+            raise ValueError(
+                f"{PREFIX}HOST is {self.host}, beyond this machine: set {PREFIX}URL to the https address "
+                "under which people reach it, or leave the host at 127.0.0.1."
+            )
         if self.port == self.prefect_port:
             raise ValueError(
                 f"{PREFIX}PORT and {PREFIX}PREFECT_PORT are both {self.port}; give each its own."
             )
         return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, as this machine alone can reach it."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def load_settings(root: Path, **overrides: object) -> Settings:

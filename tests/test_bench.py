@@ -17,6 +17,13 @@ def test_every_leg_takes_everybody_through_the_program(leg: str, empty_database_
     assert found["statements"] > 0
 
 
+@pytest.mark.parametrize("leg", ["inbox-floor", "inbox", "inbox-read"])
+def test_every_leg_of_the_inbox_leaves_every_event(leg: str, empty_database_url: str) -> None:
+    database = prepare(empty_database_url, 10)
+    assert legs.QUESTIONS[leg](database, 50) > 0  # it asserts the rows itself
+    database.dispose()
+
+
 def test_a_leg_that_did_less_is_no_measurement(empty_database_url: str) -> None:
     database = prepare(empty_database_url, 20)
     with pytest.raises(AssertionError, match="instead of"):

@@ -27,6 +27,46 @@ def test_links_are_read_back() -> None:
     assert LINKS.read_handoff(token(LINKS.handoff(5, NOW)), NOW) == 5
 
 
+ANSWERS = Links("a secret", "https://news.example.com/", "Reply@In.example.com")
+
+
+def test_an_address_to_answer_to_is_read_back_whatever_becomes_of_its_capitals() -> None:
+    address = ANSWERS.answer_address(12)
+    assert address is not None
+    name, _, domain = address.partition("@")
+    assert (name[:9], domain) == ("Reply+12-", "In.example.com")
+    assert len(name) <= 64
+    for written in (address, address.upper(), address.lower(), f" {address} "):
+        assert ANSWERS.read_answer_address(written) == 12
+
+
+def test_an_address_that_we_did_not_sign_answers_nothing() -> None:
+    address = ANSWERS.answer_address(12)
+    assert address is not None
+    others = Links("another secret", "https://news.example.com/", "reply@in.example.com")
+    forged = [
+        address.replace("+12-", "+13-"),
+        address.replace("+", ""),
+        "",
+        "reply+12-@x",
+        others.answer_address(12),
+    ]
+    assert [ANSWERS.read_answer_address(each or "") for each in forged] == [None] * 5
+    assert LINKS.answer_address(12) is None
+
+
+def test_a_rotated_secret_still_reads_the_addresses_that_it_signed() -> None:
+    address = ANSWERS.answer_address(12)
+    both = Links(["a secret", "a new secret"], "https://news.example.com/", "reply@in.example.com")
+    assert both.read_answer_address(address or "") == 12
+    assert both.answer_address(12) != (address or "").lower()
+
+
+@given(st.text())
+def test_reading_an_address_never_raises(address: str) -> None:
+    assert ANSWERS.read_answer_address(address) is None
+
+
 def test_no_link_does_anothers_work() -> None:
     readers = (LINKS.read_click, LINKS.read_unsubscribe, LINKS.read_register, LINKS.read_decline)
     tokens = [

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,15 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("name", "value", "sentence"),
     [
         ("PROVIDER", "sendgrid", "LEADNURTURE_SENDGRID_KEY is missing: set it"),
-        ("PROVIDER", "pigeon", "LEADNURTURE_PROVIDER: input should be 'local' or 'sendgrid'"),
+        ("PROVIDER", "pigeon", "LEADNURTURE_PROVIDER: input should be 'local', 'sendgrid' or 'smtp'"),
+        ("PROVIDER", "smtp", "LEADNURTURE_SMTP_HOST is missing: set it"),
+        ("SMTP_USER", "news", "LEADNURTURE_SMTP_USER needs LEADNURTURE_SMTP_PASSWORD"),
+        ("INBOUND_ADDRESS", "reply+x@in.example.com", "LEADNURTURE_INBOUND_ADDRESS: must be an address"),
+        ("INBOUND_ADDRESS", "reply@in.example.com", "LEADNURTURE_INBOUND_KEY is missing"),
         ("PROVIDR", "local", "LEADNURTURE_PROVIDR is no setting; did you mean LEADNURTURE_PROVIDER"),
         ("PORT", "http", "LEADNURTURE_PORT: input should be a valid integer"),
         ("PORT", "4200", "LEADNURTURE_PORT and LEADNURTURE_PREFECT_PORT are both 4200"),
+        ("HOST", "0.0.0.0", "LEADNURTURE_HOST is 0.0.0.0, beyond this machine: set LEADNURTURE_URL"),  # noqa: S104
         ("URL", "news.example.com", "LEADNURTURE_URL: must be an address like https"),
     ],
 )
@@ -73,6 +79,26 @@ def test_a_wrong_setting_is_one_sentence_that_names_it(
         load_settings(tmp_path)
     assert str(raised.value).startswith(sentence)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "is_let"),
+    [
+        ("0.0.0.0", "https://news.example.com", True),  # noqa: S104 - what the test is about
+        ("0.0.0.0", "http://news.example.com", False),  # noqa: S104 - as above
+        ("192.0.2.1", "", False),
+        ("web", "", False),
+        ("::1", "", True),
+        ("localhost", "", True),
+    ],
+)
+def test_beyond_the_machine_the_pages_need_https(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, url: str, *, is_let: bool
+) -> None:
+    monkeypatch.setenv("LEADNURTURE_HOST", host)
+    monkeypatch.setenv("LEADNURTURE_URL", url)
+    with nullcontext() if is_let else pytest.raises(SettingError, match="LEADNURTURE_HOST"):
+        assert load_settings(tmp_path).host == host
 
 
 def test_a_misspelt_setting_in_the_file_is_found_too(tmp_path: Path) -> None:

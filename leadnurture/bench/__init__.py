@@ -19,6 +19,7 @@ from uuid import uuid4
 SIZES: Final = (1_000, 10_000, 100_000)
 REPEATED_UP_TO: Final = 10_000
 REPEATS: Final = 5
+EVENTS: Final = 100_000
 POSTGRESQL: Final = "LEADNURTURE_BENCH_DATABASE_URL"
 
 
@@ -60,7 +61,8 @@ def measured(sizes: Sequence[int]) -> Iterator[Figure]:
         for leads in sizes:
             yield from _drip(database, leads)
         yield _due_probe(database)
-    yield from _hooks()
+        yield from _inbox(database)
+        yield from _hooks(database)
 
 
 def _databases() -> tuple[str, ...]:
@@ -85,18 +87,24 @@ def _due_probe(database: str) -> Figure:
     )
 
 
-def _hooks() -> Iterator[Figure]:
-    """The slowest of 50 posts of 1,000 events, beside the slowest while no wave runs. SQLite only: there it
-    is the question.
+def _inbox(database: str) -> Iterator[Figure]:
+    """Events kept, and kept and read, beside the raw bulk insertion of the same in turn: keeping is to cost 2.5 times
+    of that at the most.
     """
-    alone = _leg("hooks-alone", "sqlite", 1_000)
+    legs = ("inbox-floor", "inbox", "inbox-read")
+    runs = [{leg: _leg(leg, database, EVENTS) for leg in legs} for _ in range(3)]
+    floor = median(run["inbox-floor"]["seconds"] for run in runs)
+    yield _figure("events kept", database, EVENTS, _middle([run["inbox"] for run in runs]), floor)
     yield _figure(
-        "hook of 1,000 events, slowest of 50, during a wave",
-        "sqlite",
-        100_000,
-        _leg("hooks", "sqlite", 100_000),
-        alone["seconds"],
+        "events kept and read", database, EVENTS, _middle([run["inbox-read"] for run in runs]), floor
     )
+
+
+def _hooks(database: str) -> Iterator[Figure]:
+    """The 99th percentile of 300 posts of 768 kB while a wave of 100,000 leads runs, beside the one without."""
+    alone = _leg("hooks-alone", database, 1_000)
+    beside = _leg("hooks", database, 100_000)
+    yield _figure("post of 768 kB beside a wave, 99 of 100", database, 100_000, beside, alone["seconds"])
 
 
 def _middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -151,7 +159,7 @@ HEAD: Final = f"{'':52s}{'leads':>10s} {'seconds':>9s} {'limit':>9s} {'ratio':>7
 
 
 def _line(figure: Figure) -> str:
-    rate = f"{figure.leads / figure.seconds:,.0f}" if figure.name.startswith("drip") else ""
+    rate = f"{figure.leads / figure.seconds:,.0f}" if figure.name.startswith(("drip", "events")) else ""
     return (
         f"{figure.name + ', ' + figure.database:52s}{figure.leads:10,d} {figure.seconds:9.3f} {figure.limit_seconds:9.3f} "
         f"{figure.ratio:7.2f} {rate:>9s} {figure.statements:11,d} {figure.peak_mb:8.0f}"

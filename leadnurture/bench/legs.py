@@ -16,7 +16,8 @@ from sqlalchemy import Connection, event
 
 from leadnurture.bench.course import CLICKED_AFTER, SETTLED_AFTER, SILENT_AFTER, STARTS, prepare
 from leadnurture.bench.floor import run_floor
-from leadnurture.bench.waiting import hook_leg, probe_leg
+from leadnurture.bench.incoming import KINDS, floor_leg, keep_leg, read_leg
+from leadnurture.bench.waiting import hook_leg, probe_leg, read_for_ever
 from leadnurture.engine import (
     NewReaction,
     Settled,
@@ -163,21 +164,28 @@ def _prove(connection: Connection) -> None:
 
 
 LEGS: Final = {"engine": engine_leg, "floor": run_floor, "whole": whole_leg}
+INBOX: Final = frozenset({"inbox", "inbox-read", "inbox-floor"})
+"""Told by the number of events, several of which are about one lead."""
 # What is no program: its seconds are not the leg's own time.
 QUESTIONS: Final[dict[str, Callable[[Database, int], float]]] = {
     "probe": probe_leg,
+    "inbox": keep_leg,
+    "inbox-read": read_leg,
+    "inbox-floor": floor_leg,
     "hooks": lambda database, _: hook_leg(database, beside_wave=True),
     "hooks-alone": lambda database, _: hook_leg(database, beside_wave=False),
 }
 
 
 def main() -> None:
-    """Runs the leg that the command line names on a database that it fills itself; `course` finds it filled."""
+    """Runs the leg that the command line names on a database that it fills itself; `course` and `reader` find it filled."""
     leg, url, leads = sys.argv[1], sys.argv[2], int(sys.argv[3])
     if leg == "course":
         engine_leg(open_database(url))
         return
-    database = prepare(url, 1 if leg == "probe" else leads)
+    if leg == "reader":
+        read_for_ever(open_database(url))
+    database = prepare(url, 1 if leg == "probe" else leads // len(KINDS) if leg in INBOX else leads)
     if leg in QUESTIONS:
         seconds = QUESTIONS[leg](database, leads)
         found = {

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,13 +17,17 @@ from sqlalchemy import Connection
 
 from leadnurture.bench.course import CLICKED_AFTER, STARTS
 from leadnurture.engine import next_due, next_look
-from leadnurture.mail import receive_sendgrid_events
+from leadnurture.inbox import work_off
+from leadnurture.mail import read_sendgrid_events, receive_sendgrid_events
 from leadnurture.store import Database
 from leadnurture.store.instants import to_micros
 
 PROBES: Final = 20
-POSTS: Final = 50
-EVENTS: Final = 1_000
+POSTS: Final = 300
+MAILS: Final = 1_000
+EVENTS: Final = 2_600
+"""Of one post: so many make 768 kB."""
+READ_AT: Final = STARTS + CLICKED_AFTER
 
 
 def probe_leg(database: Database, leads: int) -> float:
@@ -71,32 +75,41 @@ def _fill_waiting(database: Database, leads: int) -> None:
 
 
 def hook_leg(database: Database, *, beside_wave: bool) -> float:
-    """The slowest of fifty posts of a thousand events, verified, kept, recorded and committed.
+    """The time within which 99 of 100 posts are verified, kept, committed and so answered.
 
-    Beside it another process takes everybody through the program, as the worker does beside the web server.
+    Beside it one process reads them, as a worker does, and another takes everybody through the program.
     """
     url = database.url.render_as_string(hide_password=False)
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "leadnurture.bench.legs", "course", url, "0"], stdout=subprocess.DEVNULL
+    course, reader = (
+        subprocess.Popen(
+            [sys.executable, "-m", "leadnurture.bench.legs", leg, url, "0"], stdout=subprocess.DEVNULL
+        )
+        for leg in ("course", "reader")
     )
     if not beside_wave:
-        worker.wait()
-    ids = _first_messages(database)
+        course.wait()
+    template = _template(_first_messages(database))
     key = ec.generate_private_key(ec.SECP256R1())
-    slowest = 0.0
+    public = public_of(key)
+    taken = []
     for post in range(POSTS):
-        body, headers = _signed(key, post, ids)
+        body, headers = signed(key, template.replace(b"@@@@", b"%04d" % post))
         began = time.perf_counter()
-        receive_sendgrid_events(
-            database, body, headers, _public(key), STARTS + CLICKED_AFTER, machine_now=datetime.now(UTC)
-        )
-        slowest = max(slowest, time.perf_counter() - began)
-        time.sleep(0.02)
-    if beside_wave:
-        assert worker.poll() is None, "the wave was over before the posts"  # noqa: S101 - a benchmark's own proof
-        worker.terminate()
-        worker.wait()
-    return slowest
+        receive_sendgrid_events(database, body, headers, public, READ_AT, machine_now=datetime.now(UTC))
+        taken.append(time.perf_counter() - began)
+    assert reader.poll() is None, "the reader has died"  # noqa: S101 - a benchmark's own proof
+    assert not beside_wave or course.poll() is None, "the wave was over before the posts"  # noqa: S101 - as above
+    for process in (course, reader):
+        process.terminate()
+        process.wait()
+    return sorted(taken)[POSTS * 99 // 100 - 1]
+
+
+def read_for_ever(database: Database) -> None:
+    """Reads what comes in, until it is stopped."""
+    while True:
+        work_off(database, {"sendgrid": read_sendgrid_events}, READ_AT, lambda: datetime.now(UTC))
+        time.sleep(0.05)
 
 
 def _first_messages(database: Database) -> list[int]:
@@ -104,26 +117,40 @@ def _first_messages(database: Database) -> list[int]:
     while True:
         with database.read() as connection:
             ids = (
-                connection.exec_driver_sql(f"SELECT id FROM message ORDER BY id LIMIT {EVENTS}")
+                connection.exec_driver_sql(f"SELECT id FROM message ORDER BY id LIMIT {MAILS}")
                 .scalars()
                 .all()
             )
-        if len(ids) == EVENTS:
+        if len(ids) == MAILS:
             return list(ids)
         time.sleep(0.05)
 
 
-def _signed(key: ec.EllipticCurvePrivateKey, post: int, ids: Sequence[int]) -> tuple[bytes, dict[str, str]]:
-    """A post as SendGrid sends it: opens, since they are the most frequent events that nobody waits for."""
-    at = int(STARTS.timestamp()) + post
+def _template(ids: Sequence[int]) -> bytes:
+    """A post as SendGrid sends it when there is much to tell, 768 kB: opens, which nobody waits for.
+
+    Written once, since writing it takes longer than what is measured; `@@@@` stands for the number of the post.
+    """
     events = [
         {
-            "event": "open", "email": f"lead{one}@example.com", "timestamp": at, "sg_event_id": f"{post}-{one}", "sg_message_id": f"m{one}.filter",
-            "useragent": "Mozilla/5.0 (X11; Linux x86_64)" * 3, "ip": "127.0.0.1", "leadnurture_message": str(one),
+            "event": "open", "email": f"lead{number % MAILS}@example.com", "timestamp": f"17@@@@{number:04d}", "sg_event_id": f"@@@@-{number:016d}",
+            "sg_message_id": f"m{number}.filter", "useragent": "Mozilla/5.0 (X11; Linux x86_64)" * 3, "ip": "127.0.0.1",
+            "leadnurture_message": str(ids[number % MAILS]),
         }
-        for one in ids
+        for number in range(EVENTS)
     ]  # fmt: skip
-    body = json.dumps(events).encode()
+    return json.dumps(events).encode()
+
+
+def post_of(
+    key: ec.EllipticCurvePrivateKey, events: Sequence[dict[str, Any]]
+) -> tuple[bytes, dict[str, str]]:
+    """A signed post: its body and its headers."""
+    return signed(key, json.dumps(events).encode())
+
+
+def signed(key: ec.EllipticCurvePrivateKey, body: bytes) -> tuple[bytes, dict[str, str]]:
+    """A body with the headers that SendGrid would send."""
     stamp = str(int(datetime.now(UTC).timestamp()))
     signature = base64.b64encode(key.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))).decode()
     return body, {
@@ -132,7 +159,8 @@ def _signed(key: ec.EllipticCurvePrivateKey, post: int, ids: Sequence[int]) -> t
     }
 
 
-def _public(key: ec.EllipticCurvePrivateKey) -> str:
+def public_of(key: ec.EllipticCurvePrivateKey) -> str:
+    """The key as SendGrid shows it."""
     form = key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

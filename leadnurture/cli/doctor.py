@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from leadnurture.app import machine_now
+from leadnurture.cli.access import NOBODY
 from leadnurture.errors import LeadNurtureError
 from leadnurture.settings import Settings, load_settings
 
@@ -48,9 +50,14 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         has_key = settings.sendgrid_webhook_key is not None
         remedy = "LEADNURTURE_SENDGRID_WEBHOOK_KEY is missing, so no event is accepted; see docs/settings.md"
         yield Finding("events", has_key, "are verified" if has_key else remedy)
+    if settings.provider == "smtp":
+        hears = bool(settings.inbound_address)
+        remedy = "LEADNURTURE_INBOUND_ADDRESS is missing, so no bounce is heard of; see docs/operating.md"
+        yield Finding("reports", hears, f"come to {settings.inbound_address}" if hears else remedy)
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
+    from leadnurture.access import users
     from leadnurture.engine import current_definitions
     from leadnurture.reports import asleep
     from leadnurture.store import is_migrated, open_database
@@ -65,10 +72,13 @@ def _database(settings: Settings) -> Iterator[Finding]:
         with database.read() as connection:
             programs = len(current_definitions(connection).programs)
             lost = asleep(connection)
+            people = len(users(connection, machine_now()))
     except LeadNurtureError as error:
         yield Finding("database", is_fine=False, sentence=str(error))
         return
     yield Finding("database", is_fine=True, sentence=f"{programs} programs are applied")
+    told = f"{people} can sign in" if people else f"{NOBODY[0].lower()}{NOBODY[1:-1]}"
+    yield Finding("users", is_fine=True, sentence=told)
     yield _watchdog(lost)
 
 

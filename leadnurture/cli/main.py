@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from leadnurture.cli import files, leads, running
+from leadnurture.cli import access, files, incoming, leads, running
 from leadnurture.cli.output import told
 from leadnurture.errors import LeadNurtureError, StorageFullError
 
@@ -23,16 +23,29 @@ app = typer.Typer(
 )
 import_app = typer.Typer(help="Bring in what other systems know.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
+user_app = typer.Typer(help="The people who sign in.", no_args_is_help=True)
+app.add_typer(user_app, name="user")
+key_app = typer.Typer(help="The keys that other systems show.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
 
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     files.check, files.apply, files.schema, files.migrate, files.doctor,
     running.up, running.web, running.worker, running.look, running.wave, running.deliver,
     leads.status, leads.explain, leads.rescore, leads.react, leads.judge, leads.close, leads.deal,
+    incoming.replay, incoming.replies, incoming.sort, incoming.settle,
     running.demo, running.bench,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)
 import_app.command("leads")(leads.import_leads)
+user_app.command("add")(access.add_user)
+user_app.command("list")(access.list_users)
+user_app.command("password")(access.give_password)
+user_app.command("role")(access.set_role)
+user_app.command("remove")(access.remove_user)
+key_app.command("add")(access.add_key)
+key_app.command("list")(access.list_keys)
+key_app.command("revoke")(access.revoke_key)
 
 
 def main() -> None:

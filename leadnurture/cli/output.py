@@ -4,6 +4,8 @@ Results go to the standard output, all else to the standard error, so that a pip
 """
 
 import json
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,6 +58,15 @@ def told(sentence: str) -> None:
     typer.echo(sentence, err=True)
 
 
+def is_seen() -> bool:
+    """Whether somebody reads what `told` says, now: a terminal or a pipe, not a file and not the journal."""
+    try:
+        kind = os.fstat(sys.stderr.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return sys.stderr.isatty() or stat.S_ISFIFO(kind)
+
+
 @contextmanager
 def progress(what: str, form: Format) -> Iterator[Callable[[str], None]]:
     """Says how far long work is: a live line on a terminal, else plain lines; nothing for machines."""
@@ -68,3 +79,11 @@ def progress(what: str, form: Format) -> Iterator[Callable[[str], None]]:
             yield lambda done: status.update(f"{what}: {done}")
     else:
         yield lambda done: told(f"{what}: {done}")
+
+
+def columns(rows: list[tuple[str, ...]]) -> str:
+    """Rows as aligned columns."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from leadnurture.app import Project, find_project, open_project
+from leadnurture.cli.access import open_to_people
 from leadnurture.cli.logs import configure_logs
 from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
 from leadnurture.errors import NotFoundError, PortBusyError
@@ -35,6 +36,7 @@ def up(project: ProjectFolder = HERE) -> None:
     opened.definitions()
     configure_logs(opened.settings)
     supervisor = Supervisor(opened)
+    open_to_people(opened)
     with supervisor.stops_on_signals():
         supervisor.start()
         with progress("Starting", Format.text) as say:
@@ -53,6 +55,7 @@ def web(project: ProjectFolder = HERE) -> None:
     settings = opened.settings
     configure_logs(settings)
     _refuse_busy(settings.host, settings.port)
+    open_to_people(opened)
     import uvicorn
 
     from leadnurture.web import create_app

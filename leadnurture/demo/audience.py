@@ -31,7 +31,7 @@ SETTLED: Final = timedelta(hours=2)
 """How long after its beginning the list of a session is closed."""
 READS: Final = timedelta(hours=3)
 """Nobody answers sooner."""
-LATE: Final = timedelta(days=7)
+LATE: Final = timedelta(weeks=5)
 """Who comes into a program later than so long after the beginning of the demo, comes late."""
 LIVELY: Final = timedelta(weeks=5)
 """After so long only understudies answer; everybody else has made up his mind."""
@@ -81,8 +81,14 @@ class Audience:
         self._free = {program: [*roles, *roles] for program, roles in UNDERSTUDIES.items()}
         self._played: dict[int, Role] = {}
         self._understudies: dict[int, Newcomer] = {}
+        self._companies: set[int] = set()
+        """The accounts of the understudies."""
+        self._buyers: set[int] = set()
+        """Of these, those that are about to buy, which moves all of their people."""
         self._heard: set[tuple[int, str]] = set()
         self._roles_of: dict[tuple[str, str], Role] = {}
+        self._invitations: dict[tuple[str, str], Letter] = {}
+        """The last mail about a session, by understudy and program."""
         self._seats: dict[tuple[str, str], dict[str, Seat]] = defaultdict(dict)
         self._closings: dict[tuple[str, str], datetime] = {}
         self._reactions: list[Mapping[str, object]] = []
@@ -109,23 +115,34 @@ class Audience:
             places = rows.places(connection, list(self._understudies))
         for newcomer in newcomers:
             self._newest = max(self._newest, newcomer.enrollment_id)
-            self._cast(newcomer, now)
+            self._roles_of.pop((newcomer.email, newcomer.program), None)
+        for is_alone in (True, False):
+            for newcomer in newcomers:
+                if newcomer.enrollment_id not in self._played:
+                    self._cast(newcomer, now, is_alone=is_alone)
         self._hear_cues(places, now)
         self._read_outbox(now)
 
-    def _cast(self, newcomer: Newcomer, now: datetime) -> None:
-        """Gives the first free role that fits to somebody whom only his lines can move."""
-        key = (newcomer.email, newcomer.program)
-        self._roles_of.pop(key, None)
+    def _cast(self, newcomer: Newcomer, now: datetime, *, is_alone: bool) -> None:
+        """Gives the first free role that fits to somebody whom only his lines can move.
+
+        Colleagues get into each other's way, so at first only to those of whom no colleague has one.
+        """
         if newcomer.track == "prospects" and not 0 <= newcomer.fit < FITS:
+            return
+        if newcomer.account_id in (self._companies if is_alone else self._buyers):
             return
         free = self._free.get(newcomer.program, [])
         is_late = now - self._began > LATE
-        role = next((role for role in free if _fits(role, newcomer, is_late=is_late)), None)
+        fitting = (role for role in free if _fits(role, newcomer, is_late=is_late))
+        role = next((role for role in fitting if is_alone or not role.buys), None)
         if role is None:
             return
         free.remove(role)
-        self._roles_of[key] = role
+        if newcomer.account_id is not None:
+            self._companies.add(newcomer.account_id)
+            self._buyers.update({newcomer.account_id} if role.buys else ())
+        self._roles_of[newcomer.email, newcomer.program] = role
         self.salespeople.understudies.add(newcomer.lead_id)
         self._played[newcomer.enrollment_id] = role
         self._understudies[newcomer.enrollment_id] = newcomer
@@ -139,13 +156,15 @@ class Audience:
             if line is None or self._sends(newcomer.program, step) or (enrollment_id, line[0]) in self._heard:
                 continue
             self._heard.add((enrollment_id, line[0]))
-            self._say(line[1], newcomer.email, now, None)
+            invitation = self._invitations.get((newcomer.email, newcomer.program))
+            self._say(line[1], newcomer.email, now, invitation)
 
     def _sends(self, program: str, step: str) -> bool:
         return (program, step) in self._sending
 
     def _read_outbox(self, now: datetime) -> None:
-        fresh = [path.name for path in self._outbox.glob("*.eml") if path.name not in self._read]
+        files = self._outbox.iterdir() if self._outbox.is_dir() else ()
+        fresh = [file.name for file in files if file.suffix == ".eml" and file.name not in self._read]
         self._read.update(fresh)
         ids = [int(name[:-4]) for name in fresh if name[:-4].isdecimal()]
         with self._database.read() as connection:
@@ -158,6 +177,8 @@ class Audience:
         role = self._roles_of.get((letter.email, letter.program))
         self._pass_gateway(letter, now, has_role=role is not None)
         if role is not None:
+            if letter.session is not None:
+                self._invitations[letter.email, letter.program] = letter
             line = _line(role, letter.step, letter.visit)
             self._say(line[1] if line else "", letter.email, now, letter)
             return

@@ -14,7 +14,7 @@ import httpx
 from sqlalchemy import select
 
 from flows.supervisor import Supervisor
-from leadnurture.app import Project
+from leadnurture.app import Project, open_to_people
 from leadnurture.demo.audience import Audience
 from leadnurture.demo.director import BEGINS, Director, Happening, set_clock
 from leadnurture.demo.roles import CALLED_OFF
@@ -58,6 +58,8 @@ def _play(project: Project, screen: Screen, seconds: float | None) -> tuple[Summ
         supervisor.wait_ready(screen.progress)
         for address in supervisor.addresses():
             screen.say(address)
+        if (first := open_to_people(project, is_seen=True)) is not None:
+            screen.say(f"Sign in  {first[0]}, password {first[1]}")
         set_clock(project, BEGINS)
         game = _Game(project, screen, supervisor, seconds)
         game.play()

@@ -42,6 +42,7 @@ class Newcomer:
 
     enrollment_id: int
     lead_id: int
+    account_id: int | None
     email: str
     program: str
     step: str
@@ -99,7 +100,7 @@ def newcomers(connection: Connection, since: int) -> list[Newcomer]:
     dated = select(fact.c.number).where(fact.c.lead_id == lead.c.id, fact.c.name == "budget_on")
     question = (
         select(enrollment.c.id, enrollment.c.lead_id, enrollment.c.program, enrollment.c.step)
-        .add_columns(lead.c.email, lead.c.track, lead.c.fit)
+        .add_columns(lead.c.email, lead.c.track, lead.c.fit, lead.c.account_id)
         .add_columns(topics.scalar_subquery().label("topics"), dated.scalar_subquery().label("dated"))
         .join(lead, lead.c.id == enrollment.c.lead_id)
         .where(enrollment.c.id > since)
@@ -111,7 +112,7 @@ def newcomers(connection: Connection, since: int) -> list[Newcomer]:
 def _newcomer(row: Any) -> Newcomer:  # noqa: ANN401 - a row
     topics = frozenset(row.topics.split(",")) if row.topics else frozenset[str]()
     return Newcomer(
-        row.id, row.lead_id, row.email, row.program, row.step, row.track, row.fit, topics,
+        row.id, row.lead_id, row.account_id, row.email, row.program, row.step, row.track, row.fit, topics,
         row.dated is not None,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import leadnurture
-from leadnurture.app import Project, apply_project, open_project
+from leadnurture.app import Project, apply_project, open_project, open_to_people
 from leadnurture.demo.director import BEGINS, set_clock
 from leadnurture.demo.people import SEED
 from leadnurture.errors import LeadNurtureError, NotFoundError
@@ -69,6 +69,7 @@ def set_up(folder: Path, say: Callable[[str], None] = lambda _: None) -> tuple[P
             raise NotFoundError(f"{CHECKOUT / name} is missing; run the demo from a complete checkout.")
         shutil.copytree(CHECKOUT / name, folder / name)
     project = open_project(folder)
+    open_to_people(project, is_seen=False)  # the audience shows the key of the settings
     set_clock(project, BEGINS, is_held=True)
     say("checking and applying the sample company")
     apply_project(project, BEGINS)

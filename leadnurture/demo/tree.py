@@ -87,8 +87,9 @@ class Tree:
         with self._project.database.read() as connection:
             if _under_way(connection):
                 return False
-        due = upcoming(self._project, now).earliest
-        return due is None or due > now
+        due = upcoming(self._project, now)
+        earliest = (due.held() if self._project.is_held() else due).earliest
+        return earliest is None or earliest > now
 
     @property
     def logs(self) -> Path:

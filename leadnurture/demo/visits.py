@@ -3,7 +3,7 @@
 Nothing here knows a table. Links are those of the mails; one connection is kept alive for all of it.
 """
 
-import binascii
+import email
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,10 @@ from leadnurture.errors import LeadNurtureError
 
 # Links in the text of a mail: <http://127.0.0.1:8080/c/…>, or on a line of their own.
 LINK: Final = re.compile(rb"https?://[^\s<>\"]+/([cuwh])/[^\s<>\"]+")
-TEXT: Final = re.compile(rb"Content-Type: text/plain.*?\r?\n\r?\n(.*?)\r?\n--", re.DOTALL)
 BATCH: Final = 1_000
 FAILED: Final = 400
 
 
-HTML: Final = re.compile(rb"Content-Type: text/html.*?\r?\n\r?\n(.*?)\r?\n--", re.DOTALL)
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 
 
@@ -44,17 +42,21 @@ class Browser(Protocol):
 def links_in(letter: Path) -> Mapping[str, str]:
     """The first link of each kind in a mail's text: `c` click, `w` seat, `u` unsubscribe, `h` handoff."""
     found: dict[str, str] = {}
-    text = TEXT.search(letter.read_bytes())
-    for link in LINK.finditer(binascii.a2b_qp(text[1]) if text else b""):
-        found.setdefault(link[1].decode(), urlsplit(link[0].decode()).path)
+    for part in email.message_from_bytes(letter.read_bytes()).walk():
+        text = part.get_payload(decode=True) if part.get_content_type() == "text/plain" else None
+        for link in LINK.finditer(text if isinstance(text, bytes) else b""):
+            found.setdefault(link[1].decode(), urlsplit(link[0].decode()).path)
     return found
 
 
 def all_links_in(letter: Path) -> tuple[str, ...]:
     """Every link of ours in a mail's HTML, in its order; the hidden one is the last click."""
-    html = HTML.search(letter.read_bytes())
-    found = LINK.finditer(binascii.a2b_qp(html[1]) if html else b"")
-    return tuple(dict.fromkeys(urlsplit(link[0].decode()).path for link in found))
+    paths: list[str] = []
+    for part in email.message_from_bytes(letter.read_bytes()).walk():
+        html = part.get_payload(decode=True) if part.get_content_type() == "text/html" else None
+        found = LINK.finditer(html if isinstance(html, bytes) else b"")
+        paths += [urlsplit(link[0].decode()).path for link in found]
+    return tuple(dict.fromkeys(paths))
 
 
 class Visitor:

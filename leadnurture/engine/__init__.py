@@ -20,12 +20,14 @@ from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
 from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
+from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, sort_reply
 from leadnurture.engine.rescoring import Comparison, Crossing, Rescored, compare_agreements, rescore
-from leadnurture.engine.sending import Settled, settle_messages
+from leadnurture.engine.sending import Settled, settle_by_hand, settle_messages
 from leadnurture.engine.sql import lock_leads, wake_leads
 from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
 
 __all__ = [
+    "SORTINGS",
     "Applied",
     "Comparison",
     "CompiledTemplate",
@@ -36,10 +38,13 @@ __all__ = [
     "LeadInput",
     "Looked",
     "NewReaction",
+    "NewReply",
     "RawClick",
     "Recorded",
     "Rescored",
     "Settled",
+    "Sorted",
+    "Sorting",
     "StepDone",
     "WaveBegun",
     "apply_definitions",
@@ -52,6 +57,7 @@ __all__ = [
     "import_leads",
     "judge",
     "keep_click",
+    "keep_reply",
     "later_by",
     "leads_matching",
     "local_day",
@@ -68,7 +74,9 @@ __all__ = [
     "run_step",
     "same_hour_next_working_day",
     "set_deal",
+    "settle_by_hand",
     "settle_messages",
+    "sort_reply",
     "wake_leads",
     "window_close",
 ]

@@ -12,12 +12,13 @@ from sqlalchemy import Connection, select
 from leadnurture.domain.agreement import Agreement, ReturnReason
 from leadnurture.domain.definitions import Definitions
 from leadnurture.engine.current import current_definitions, first_step
-from leadnurture.engine.moves import end_enrollments, enroll, pause_enrollments, resume_enrollments
+from leadnurture.engine.moves import end_all, enroll, pause_enrollments, resume_enrollments
 from leadnurture.engine.sql import lock_leads, run
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database
+from leadnurture.store import note as audit
 from leadnurture.store.tables import Handoff
-from leadnurture.store.work import empty, work_end, work_enroll
+from leadnurture.store.work import empty, work_enroll
 
 handoffs = Handoff.__table__
 
@@ -70,7 +71,7 @@ def open_handoffs(connection: Connection, agreement: Agreement, now: datetime) -
     return opened
 
 
-def decide_handoff(
+def decide_handoff(  # noqa: PLR0913 - who decides what, why and when
     database: Database,
     handoff_id: int,
     decision: Literal["accepted", "returned"],
@@ -79,8 +80,11 @@ def decide_handoff(
     *,
     reason: str | None = None,
     note: str | None = None,
+    actor: str | None = None,
 ) -> Decided:
     """Sales accepts a lead, which ends its nurture, or returns it for a reason of the agreement, which recycles it.
+
+    `actor` is who did it as the audit keeps it, where that says more than `by`.
 
     The first decision wins; safe to repeat. Raises NotFoundError for an unknown handoff, InvalidInputError for an unknown reason.
     """
@@ -106,6 +110,8 @@ def decide_handoff(
              WHERE id = :id""",
             id=handoff_id, status=decision, by=by, reason=reason if outcome else None, note=note, now=now,
         )  # fmt: skip
+        told = f"handoff {handoff_id}" + (f", {reason}" if outcome else "")
+        audit(connection, actor or by, f"handoff {decision}", f"lead {lead_id}", now, detail=told)
         stage = "accepted" if outcome is None else "engaged"
         run(
             connection,
@@ -123,7 +129,7 @@ def decide_handoff(
             now=now,
         )
         if outcome is None:
-            _end_all(connection, lead_id, f"accepted by {by}", now)
+            end_all(connection, lead_id, f"accepted by {by}", now)
         else:
             _recycle(connection, definitions, row.track, lead_id, outcome, now)
         return Decided(decision, was_open=True, by=by)
@@ -163,7 +169,7 @@ def _recycle(
             connection, f"SELECT {lead_id}", now, "handoff", f"returned by sales: {outcome.reason}"
         )
         return
-    _end_all(connection, lead_id, f"returned by sales: {outcome.reason}", now)
+    end_all(connection, lead_id, f"returned by sales: {outcome.reason}", now)
     if outcome.program is None:
         return
     version_id, step = first_step(connection, outcome.program)
@@ -186,17 +192,3 @@ def consent_of(definitions: Definitions, program: str) -> str:
     """The purpose for which a lead must have consented to be in a program; empty when none is asked."""
     value = definitions.program(program)
     return (definitions.agreement(value.track).consent or "") if value.needs_consent else ""
-
-
-def _end_all(connection: Connection, lead_id: int, rule: str, now: datetime) -> None:
-    empty(connection, work_end)
-    run(
-        connection,
-        """
-        INSERT INTO work_end (enrollment_id, lead_id, status, rule)
-        SELECT id, lead_id, CASE WHEN goal_at IS NULL THEN 'exited' ELSE 'reached' END, :rule
-          FROM enrollment WHERE lead_id = :lead AND status IN ('active', 'paused')""",
-        lead=lead_id,
-        rule=rule,
-    )
-    end_enrollments(connection, now)

@@ -3,6 +3,7 @@
 The callers fill `work_enroll` or `work_end` while they hold the leads' locks; what happens to the rows is written once, here.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 
 from leadnurture.engine.sql import run
 from leadnurture.store.instants import DAY, to_micros
-from leadnurture.store.work import empty, work_move
+from leadnurture.store.work import empty, work_end, work_move
 
 # Who was enrolled just now: without a history yet.
 BEGUN: Final = """
@@ -113,22 +114,47 @@ def end_enrollments(connection: Connection, now: datetime) -> int:
     return ended
 
 
-def pause_enrollments(connection: Connection, leads: str, now: datetime, pause: str, rule: str) -> int:
-    """Pauses what the leads of a sub-select are enrolled in; queued mails stay queued and are not claimed
-    meanwhile.
+def end_all(connection: Connection, lead_id: int, rule: str, now: datetime) -> None:
+    """Ends everything that a lead is enrolled in; who had reached the goal before has reached it."""
+    empty(connection, work_end)
+    run(
+        connection,
+        """
+        INSERT INTO work_end (enrollment_id, lead_id, status, rule)
+        SELECT id, lead_id, CASE WHEN goal_at IS NULL THEN 'exited' ELSE 'reached' END, :rule
+          FROM enrollment WHERE lead_id = :lead AND status IN ('active', 'paused')""",
+        lead=lead_id,
+        rule=rule,
+    )
+    end_enrollments(connection, now)
+
+
+def pause_enrollments(
+    connection: Connection,
+    leads: str,
+    now: datetime,
+    pause: str,
+    rule: str,
+    *,
+    spared: Sequence[int] = (),
+) -> int:
+    """Pauses what the leads of a sub-select are enrolled in, but for the enrollments that are spared.
+
+    Queued mails stay queued and are not claimed meanwhile.
     """
+    others = f"AND id NOT IN ({', '.join(map(str, spared))})" if spared else ""
     run(
         connection,
         f"""
         INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule)
         SELECT e.id, e.lead_id, :now, e.step, e.step, e.visit, 'paused', :rule
-          FROM enrollment e WHERE e.status = 'active' AND e.lead_id IN ({leads})""",
+          FROM enrollment e WHERE e.status = 'active' AND e.lead_id IN ({leads}) {others}""",
         now=now,
         rule=rule,
     )
     return run(
         connection,
-        f"UPDATE enrollment SET status = 'paused', pause = :pause, paused_at = :now WHERE status = 'active' AND lead_id IN ({leads})",
+        f"UPDATE enrollment SET status = 'paused', pause = :pause, paused_at = :now WHERE status = 'active' AND lead_id IN ({leads}) {others}",
         now=now,
         pause=pause,
     )

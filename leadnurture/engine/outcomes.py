@@ -10,13 +10,12 @@ from leadnurture.domain.condition import Condition
 from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.engine.conditions import Scope, compile_condition
 from leadnurture.engine.leads import email_key
-from leadnurture.engine.moves import end_enrollments
+from leadnurture.engine.moves import end_all
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in
 from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database
 from leadnurture.store.tables import Lead
-from leadnurture.store.work import empty, work_end
 
 
 def set_deal(
@@ -78,7 +77,7 @@ def set_deal(
                     ON CONFLICT (account_id, name) DO UPDATE SET number = 1""",
                 account=account_id,
             )
-        _end_with_deal(connection, lead_id, status, now)
+        end_all(connection, lead_id, f"deal {status}", now)
         wake_leads(connection, ids, now)
 
     database.run(write)
@@ -98,20 +97,6 @@ def _own_account(connection: Connection, lead_id: int, email: str, now: datetime
     ).scalar_one()
     run(connection, "UPDATE lead SET account_id = :account WHERE id = :lead", account=account, lead=lead_id)
     return int(account)
-
-
-def _end_with_deal(connection: Connection, lead_id: int, status: str, now: datetime) -> None:
-    empty(connection, work_end)
-    run(
-        connection,
-        """
-        INSERT INTO work_end (enrollment_id, lead_id, status, rule)
-        SELECT id, lead_id, CASE WHEN goal_at IS NULL THEN 'exited' ELSE 'reached' END, :rule
-          FROM enrollment WHERE lead_id = :lead AND status IN ('active', 'paused')""",
-        lead=lead_id,
-        rule=f"deal {status}",
-    )
-    end_enrollments(connection, now)
 
 
 def close_session(

@@ -378,6 +378,8 @@ def _prove_mails(connection: Connection, now: datetime) -> None:
 def _suppress(connection: Connection, now: datetime) -> None:
     """Unsubscribed, bounced and complained hold at once: the address is never mailed again, its queue is
     cancelled.
+
+    The weightiest reason stands, whatever was told first; by chance they weigh as they stand in the alphabet.
     """
     kinds = ", ".join(f"'{kind}'" for kind in sorted(ENDING_KINDS))
     gone = f"SELECT lead_id FROM work_reaction WHERE reaction_id IS NOT NULL AND kind IN ({kinds})"
@@ -385,10 +387,10 @@ def _suppress(connection: Connection, now: datetime) -> None:
         connection,
         f"""
         INSERT INTO suppression (email_key, reason, at)
-        SELECT l.email_key, min(w.kind), :now
+        SELECT l.email_key, max(w.kind), :now
           FROM work_reaction w JOIN lead l ON l.id = w.lead_id
          WHERE w.reaction_id IS NOT NULL AND w.kind IN ({kinds}) GROUP BY l.email_key ORDER BY l.email_key
-            ON CONFLICT DO NOTHING""",
+            ON CONFLICT (email_key) DO UPDATE SET reason = excluded.reason WHERE suppression.reason < excluded.reason""",
         now=now,
     )
     run(

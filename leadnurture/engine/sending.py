@@ -5,13 +5,14 @@ trouble.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import Connection
 
 from leadnurture.domain.vocabulary import MESSAGE_ORDER, MessageStatus, Why
-from leadnurture.engine.sql import lock_leads_of, run
-from leadnurture.store import stage
+from leadnurture.engine.sql import lock_leads_of, run, sql
+from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.store import Database, note, stage
 from leadnurture.store.work import empty, work_settle
 
 # Statuses with their place in the order, for "only forward" in SQL; failed and cancelled end it from planned
@@ -57,6 +58,8 @@ def settle_messages(connection: Connection, outcomes: Sequence[Settled], now: da
            AND (({PLACE_OF.format("w.status")} > {PLACE_OF.format("message.status")} AND w.status NOT IN ('failed', 'cancelled')
                  AND message.status NOT IN ('failed', 'cancelled'))
                 OR (w.status IN ('failed', 'cancelled') AND message.status IN ('planned', 'sending', 'unknown'))
+                OR (w.status = 'failed' AND message.status IN ('sent', 'deferred'))
+                OR (w.status IN ('delivered', 'bounced', 'complained') AND message.status = 'failed' AND message.attempt > 0)
                 OR (w.status = 'planned' AND message.status = 'sending')
                 OR (w.status = 'planned' AND message.status = 'planned' AND w.send_at IS NOT NULL))""",
         now=now,
@@ -65,6 +68,26 @@ def settle_messages(connection: Connection, outcomes: Sequence[Settled], now: da
     if any(outcome.status in {"failed", "cancelled"} for outcome in latest.values()):
         _take_trouble(connection, now)
     return changed
+
+
+def settle_by_hand(
+    database: Database, message_id: int, status: Literal["sent", "failed"], by: str, now: datetime
+) -> None:
+    """Settles a mail whose outcome is unknown, as a person found out; who did so is noted.
+
+    NotFoundError for an unknown mail, InvalidInputError for one whose outcome is known.
+    """
+
+    def settle(connection: Connection) -> None:
+        row = connection.execute(sql("SELECT status FROM message WHERE id = :id"), {"id": message_id}).first()
+        if row is None:
+            raise NotFoundError(f"There is no mail {message_id}; look for it in the outbox.")
+        outcome = Settled(message_id, status, trouble=f"settled by {by}")
+        if row.status != "unknown" or not settle_messages(connection, [outcome], now):
+            raise InvalidInputError(f"Mail {message_id} is {row.status}; only an unknown one can be settled.")
+        note(connection, by, "settled a mail", f"message {message_id}", now, detail=status)
+
+    database.run(settle)
 
 
 def _row(outcome: Settled) -> dict[str, object]:
@@ -78,7 +101,10 @@ def _row(outcome: Settled) -> dict[str, object]:
     }
 
 
-def _place(status: MessageStatus) -> int:
+def _place(status: MessageStatus) -> float:
+    """A provider that gave a mail up outweighs that it took it, and is outweighed by the reader's own server."""
+    if status == "failed":
+        return MESSAGE_ORDER.index("delivered") - 0.5
     return MESSAGE_ORDER.index(status) if status in MESSAGE_ORDER else 99
 
 

@@ -1,5 +1,18 @@
-"""Hides how untidy a table of leads is: spellings of columns and values, and where unusable rows go."""
+"""Hides how untidy a table of leads is, and what other systems may tell: spellings, values, ids.
+
+What cannot be used comes back with the reason.
+"""
 
 from leadnurture.imports.file import ImportReport, import_file, read_emails
+from leadnurture.imports.telling import Outcome, read_leads, read_reactions
+from leadnurture.imports.told import items_of
 
-__all__ = ["ImportReport", "import_file", "read_emails"]
+__all__ = [
+    "ImportReport",
+    "Outcome",
+    "import_file",
+    "items_of",
+    "read_emails",
+    "read_leads",
+    "read_reactions",
+]

@@ -25,15 +25,18 @@ if TYPE_CHECKING:
     from leadnurture.mail.claim import next_sending
     from leadnurture.mail.delivery import Delivered, deliver, recover
     from leadnurture.mail.freeze import target_of
-    from leadnurture.mail.sendgrid_events import Received, receive_sendgrid_events
+    from leadnurture.mail.inbound import inbound_reader, receive_inbound
+    from leadnurture.mail.sendgrid_events import read_sendgrid_events, receive_sendgrid_events
     from leadnurture.mail.showing import show
 
 # No module bears the name of what it exports: importing it would hide the function behind the module.
 _HOMES: Final = {
     "Delivered": "delivery",
-    "Received": "sendgrid_events",
     "deliver": "delivery",
+    "inbound_reader": "inbound",
     "next_sending": "claim",
+    "read_sendgrid_events": "sendgrid_events",
+    "receive_inbound": "inbound",
     "receive_sendgrid_events": "sendgrid_events",
     "recover": "delivery",
     "show": "showing",
@@ -57,14 +60,16 @@ __all__ = [
     "Mail",
     "NotSent",
     "Provider",
-    "Received",
     "Refused",
     "Shown",
     "Unknown",
     "compile_templates",
     "deliver",
+    "inbound_reader",
     "make_provider",
     "next_sending",
+    "read_sendgrid_events",
+    "receive_inbound",
     "receive_sendgrid_events",
     "recover",
     "show",

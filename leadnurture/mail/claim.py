@@ -28,6 +28,12 @@ _GONE: Final = ", ".join(f"'{status}'" for status in GONE_STATUSES)
 _SESSIONS: Final = ", ".join(f"'{kind}'" for kind in sorted(SESSION_KINDS))
 
 
+OWES_NO_ANSWER: Final = (
+    "NOT EXISTS (SELECT 1 FROM reply u WHERE u.lead_id = m.lead_id AND u.sorted_at IS NULL)"
+)
+"""No reply of the lead waits for somebody to sort it."""
+
+
 class Pick(NamedTuple):
     """A message that is reserved."""
 
@@ -55,7 +61,8 @@ def reserve(
     One statement; a crash gives them back at `until`.
 
     Leads at whom a look is due, and enrollments that are woken, come first to the look and the wave: exit,
-    goal and `on` are judged there before any mail of theirs leaves.
+    goal and `on` are judged there before any mail of theirs leaves. To whom somebody owes an answer nothing
+    leaves.
     """
     skip = "" if connection.dialect.name == "sqlite" else "FOR UPDATE OF m SKIP LOCKED"
     rows = connection.execute(
@@ -67,6 +74,7 @@ def reserve(
                    AND (m.lease_until IS NULL OR m.lease_until <= :machine_now)
                    AND (l.look_at IS NULL OR l.look_at > :now)
                    AND e.status <> 'paused' AND (e.due_at IS NULL OR e.due_at > :now)
+                   AND {OWES_NO_ANSWER}
                  ORDER BY m.send_at, m.id LIMIT :limit {skip})
             UPDATE message SET lease_owner = :owner, lease_until = :until WHERE id IN (SELECT id FROM picked)
             RETURNING send_at, id, lead_id"""),  # noqa: S608 - our own words
@@ -107,6 +115,7 @@ def next_sending(
               FROM message m JOIN lead l ON l.id = m.lead_id JOIN enrollment e ON e.id = m.enrollment_id
              WHERE m.status = 'planned' {resting} AND (l.look_at IS NULL OR l.look_at > :now)
                AND e.status <> 'paused' AND (e.due_at IS NULL OR e.due_at > :now)
+               AND {OWES_NO_ANSWER}
              ORDER BY m.send_at LIMIT 1""").columns(send_at=Instant()),  # noqa: S608 - our own words
         {"now": to_micros(now)} | ({} if machine_now is None else {"machine_now": to_micros(machine_now)}),
     )
@@ -155,6 +164,7 @@ def _judge(connection: Connection, definitions: Definitions, owner: str, now: da
                    m.planned_at, m.send_at, m.late_at, m.wait_until, s.reason,
                    CASE WHEN e.status NOT IN ('active', 'paused') THEN 'ended'
                         WHEN e.status = 'paused' OR e.due_at <= :now OR l.look_at <= :now THEN 'waits'
+                        WHEN NOT ({OWES_NO_ANSWER}) THEN 'waits'
                         WHEN m.track <> l.track THEN 'track'
                         WHEN s.email_key IS NOT NULL THEN 'suppressed'
                         WHEN m.needs_consent AND r.consent IS NOT NULL AND NOT EXISTS (

@@ -23,7 +23,7 @@ from urllib.parse import quote
 from jinja2 import TemplateError
 from sqlalchemy import Connection, text, update
 
-from leadnurture.engine import Settled, settle_messages
+from leadnurture.engine import NewReaction, Settled, record_in, settle_messages
 from leadnurture.links import Links
 from leadnurture.mail.claim import Pick, claim, messages, release, reserve
 from leadnurture.mail.freeze import Freezer, Frozen
@@ -37,6 +37,9 @@ LEASE: Final = timedelta(minutes=5)
 BATCH: Final = 1000
 # Where the provider does not say when it is ready again.
 REST: Final = timedelta(seconds=60)
+# How long a mail rests that a server does not want right now; those who hold back strangers ask for minutes.
+REST_ALONE: Final = timedelta(minutes=5)
+SOURCE: Final = "sending"
 FIRST_REST: Final = timedelta(seconds=5)
 LONGEST_REST: Final = timedelta(minutes=10)
 RESTING: Final = "resting"
@@ -137,7 +140,7 @@ class Gate:
         """Closes or widens the gate by an answer."""
         if isinstance(answer, Accepted):
             self._vain = 0
-        elif isinstance(answer, Later):
+        elif isinstance(answer, Later) and not answer.is_alone:
             self._close(answer.at or self.now() + REST)
         elif isinstance(answer, NotSent):
             self._close(self.now() + min(FIRST_REST * 2**self._vain, LONGEST_REST))
@@ -229,16 +232,24 @@ class Delivery:
     def mark(self, results: Sequence[Result]) -> None:
         """Writes what became of mails, as one group; the wait of a step begins in the same transaction."""
         outcomes = [_outcome(result) for result in results]
-        unsent = [outcome.message_id for outcome in outcomes if outcome.status == "planned"]
-        until = self._gate.opens_at or self._gate.now()
+        alone = {result.message_id for result in results if _is_alone(result.answer)}
+        unsent = {outcome.message_id for outcome in outcomes if outcome.status == "planned"}
+        now = self._gate.now()
+        rests = ((unsent - alone, self._gate.opens_at or now), (unsent & alone, now + REST_ALONE))
+        gone = [
+            NewReaction("bounced", str(outcome.message_id), SOURCE, message_id=outcome.message_id)
+            for outcome in outcomes
+            if outcome.status == "bounced"
+        ]
 
         def settle(connection: Connection) -> None:
             settle_messages(connection, outcomes, self._now)
-            if unsent:
-                resting = messages.c.id.in_(unsent) & (messages.c.status == "planned")
-                connection.execute(
-                    update(messages).where(resting).values(lease_owner=RESTING, lease_until=until)
-                )
+            record_in(connection, gone, self._now)
+            for ids, until in rests:
+                if ids:
+                    resting = messages.c.id.in_(ids) & (messages.c.status == "planned")
+                    rest = update(messages).where(resting).values(lease_owner=RESTING, lease_until=until)
+                    connection.execute(rest)
 
         self._database.run(settle)
         self._count(outcomes)
@@ -295,11 +306,15 @@ class Delivery:
         self._done = replace(
             self._done,
             sent=self._done.sent + counts["sent"],
-            failed=self._done.failed + counts["failed"],
+            failed=self._done.failed + counts["failed"] + counts["bounced"],
             unknown=self._done.unknown + counts["unknown"],
             again=self._done.again + counts["planned"],
             failures=(*self._done.failures, *told)[:MOST_TOLD],
         )
+
+
+def _is_alone(answer: Answer) -> bool:
+    return isinstance(answer, Later) and answer.is_alone
 
 
 def _outcome(result: Result) -> Settled:
@@ -307,10 +322,12 @@ def _outcome(result: Result) -> Settled:
     match result.answer:
         case Accepted(provider_id):
             return Settled(result.message_id, "sent", provider_id=provider_id)
+        case Refused(said, _, True):
+            return Settled(result.message_id, "bounced", trouble=said)
         case Refused(said):
             return Settled(result.message_id, "failed", "failed", said)
-        case Later():
-            return Settled(result.message_id, "planned", trouble="the provider wants fewer at once")
+        case Later(_, said):
+            return Settled(result.message_id, "planned", trouble=said)
         case NotSent(said):
             return Settled(result.message_id, "planned", trouble=said)
         case Unknown(said):
@@ -328,14 +345,18 @@ def mail_of(frozen: Frozen, shown: Shown, now: datetime) -> Mail:
         to_name=content["to_name"],
         sender_name=content["from_name"],
         sender=content["from"],
-        reply_to=content["from"],
+        reply_to=tuple(content["reply_to"]),
+        bounces_to=content["bounces_to"],
         subject=shown.subject,
         html=shown.html,
         text=shown.text,
         at=now,
         headers=(
             # RFC 2369 and RFC 8058: a page for people, one click for mail programs, a mail for the rest.
-            ("List-Unsubscribe", f"<{link}>, <mailto:{content['from']}?subject=unsubscribe%20{token}>"),
+            (
+                "List-Unsubscribe",
+                f"<{link}>, <mailto:{content['reply_to'][-1]}?subject=unsubscribe%20{token}>",
+            ),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ),
         message_id=frozen.message_id,

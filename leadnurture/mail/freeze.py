@@ -43,7 +43,7 @@ class Frozen:
     message_id: int
     template: str
     content: Mapping[str, Any]
-    """`to`, `to_name`, `from`, `from_name`, and the `values` of the template: texts, numbers, flags."""
+    """`to`, `to_name`, `from`, `from_name`, `reply_to`, `bounces_to`, and the `values` of the template."""
 
     @property
     def facts(self) -> str:
@@ -111,9 +111,18 @@ class Freezer:
             "to_name": _full_name(row),
             "from": sender,
             "from_name": sender_name,
+            "reply_to": self._reply_to(row, sender, definitions.company),
+            "bounces_to": self._links.answer_address(row.id) or sender,
             "values": values,
         }
         return Frozen(row.id, row.template, content)
+
+    def _reply_to(self, row: Row[Any], sender: str, company: Company) -> list[str]:
+        """Where answers go: to us, if they can; to the account manager who writes himself, in any case."""
+        answers = self._links.answer_address(row.id)
+        if answers is None:
+            return [sender]
+        return [answers] if sender == company.sender_address else [sender, answers]
 
     def _link(self, name: str, row: Row[Any], company: Company) -> str:
         if name == "unsubscribe_link":

@@ -51,7 +51,7 @@ def as_eml(mail: Mail) -> bytes:
         ("Message-ID", mail.header_id),
         ("From", formataddr((mail.sender_name, mail.sender))),
         ("To", formataddr((mail.to_name, mail.to))),
-        *([("Reply-To", mail.reply_to)] if mail.reply_to else []),
+        *([("Reply-To", ", ".join(mail.reply_to))] if mail.reply_to else []),
         *([("Date", format_datetime(mail.at))] if mail.at else []),
         ("Subject", _encoded(mail.subject)),
         *mail.headers,

@@ -26,7 +26,9 @@ class Mail:
     html: str
     text: str
     to_name: str = ""
-    reply_to: str = ""
+    reply_to: tuple[str, ...] = ()
+    bounces_to: str = ""
+    """Where servers report that they cannot deliver it; empty means the sender."""
     at: datetime | None = None
     """Its date, of the product's clock."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -42,7 +44,8 @@ class Mail:
             self.sender_name,
             self.sender,
             self.subject,
-            self.reply_to,
+            *self.reply_to,
+            self.bounces_to,
             *sum(self.headers, ()),
         ):
             if "\r" in value or "\n" in value:
@@ -65,18 +68,24 @@ class Accepted:
 class Refused:
     """The provider will never take it.
 
-    `stops`: because of us, not of this mail; the next would fare the same.
+    `stops`: because of us, not of this mail; the next would fare the same. `is_gone`: no such mailbox.
     """
 
     text: str
     stops: bool = False
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Too many at once: not taken, welcome again at an instant of the machine's clock, if it is told."""
+    """Not taken, welcome again at an instant of the machine's clock, if it is told: too many at once.
+
+    `is_alone`: it is about this mail; others may fare better.
+    """
 
     at: datetime | None = None
+    text: str = "the provider wants fewer at once"
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,15 @@ def payload(mail: Mail) -> dict[str, Any]:
             "ganalytics": {"enable": False},
         },
     }
-    return body | ({"reply_to": {"email": mail.reply_to}} if mail.reply_to else {})
+    return body | _reply_to(mail)
+
+
+def _reply_to(mail: Mail) -> dict[str, Any]:
+    """SendGrid takes one answer address or several, under two names."""
+    answers = [{"email": one} for one in mail.reply_to]
+    if len(answers) > 1:
+        return {"reply_to_list": answers}
+    return {"reply_to": answers[0]} if answers else {}
 
 
 class _Line:

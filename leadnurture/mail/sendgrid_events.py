@@ -1,4 +1,4 @@
-"""SendGrid's event webhook: verified, kept item by item, and recorded as reactions in one transaction.
+"""SendGrid's event webhook: verified and kept at once, read and recorded as reactions afterwards.
 
 One idea to hold: SendGrid repeats itself, in any order, sometimes under new ids, for 24 hours until it hears
 2xx. So the same item twice changes nothing, an item that we do not understand is kept and answered with 2xx,
@@ -7,11 +7,12 @@ and an event about a mail of ours is proof of what became of it, whatever we bel
 
 import base64
 import binascii
+import functools
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -19,21 +20,22 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from sqlalchemy import Connection, delete, text
+from sqlalchemy import Connection, text
 
 from leadnurture.domain.vocabulary import MessageStatus, ReactionKind
 from leadnurture.engine import NewReaction, Settled, lock_leads, record_in, settle_messages
+from leadnurture.engine.clicks import LONGEST_AGENT
 from leadnurture.errors import InvalidInputError, NotSignedError
-from leadnurture.store import Database, stage
-from leadnurture.store.instants import to_micros
-from leadnurture.store.work import work_event
+from leadnurture.inbox import Item, Kept, Post, Read, keep, keep_items, stage_items
+from leadnurture.store import Database
 
 PROVIDER: Final = "sendgrid"
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP: Final = "X-Twilio-Email-Event-Webhook-Timestamp"
 # A retry may keep its first timestamp, and SendGrid retries for a day.
 OLDEST: Final = timedelta(hours=25)
-LONGEST_WORD: Final = 200
+CHUNK: Final = 1_000
+"""Events of one transaction."""
 _BOUNCED: Final[dict[str, Any]] = {"reaction": "bounced", "status": "bounced"}
 _NOT_YET: Final[dict[str, Any]] = {"status": "deferred"}
 MEANINGS: Final[Mapping[str, dict[str, Any]]] = {
@@ -46,9 +48,9 @@ MEANINGS: Final[Mapping[str, dict[str, Any]]] = {
     "spamreport": {"reaction": "complained", "status": "complained"},
     "unsubscribe": {"reaction": "unsubscribed", "status": "delivered"},
     "group_unsubscribe": {"reaction": "unsubscribed", "status": "delivered"},
-    "group_resubscribe": {"outcome": "kept"},
+    "group_resubscribe": {},
 }
-"""What each kind says; `bounce` and `dropped` depend on their reasons."""
+"""What each kind says, of nothing if of nobody's concern; `bounce` and `dropped` depend on their reasons."""
 DROPPED_FOR: Final[tuple[tuple[str, ReactionKind, MessageStatus], ...]] = (
     ("bounced", "bounced", "bounced"),
     ("invalid", "bounced", "bounced"),
@@ -58,36 +60,16 @@ DROPPED_FOR: Final[tuple[tuple[str, ReactionKind, MessageStatus], ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """What became of a post. All of its items are kept, except those that had come before."""
-
-    items: int = 0
-    recorded: int = 0
-    """Reactions that are new."""
-    repeated: int = 0
-    """Items that had come before, under the same id or as the same event."""
-    not_ours: int = 0
-    """Items about no message of ours."""
-    not_understood: int = 0
-    """Items of a kind that we do not know, or that says nothing about a lead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
+class Event:
     """One event, as it came and as we understand it."""
 
-    key: str
-    natural_key: str
-    kind: str
-    body: str
+    item: Item
     at: datetime | None = None
-    message_id: int | None = None
     reaction: ReactionKind | None = None
     argument: str | None = None
     agent: str | None = None
     status: MessageStatus | None = None
     trouble: str | None = None
-    outcome: str = "recorded"
 
 
 def receive_sendgrid_events(
@@ -98,17 +80,27 @@ def receive_sendgrid_events(
     now: datetime,
     *,
     machine_now: datetime | None = None,
-) -> Received:
-    """Verifies and records a post; what is answered is committed. Safe to repeat.
+) -> Kept:
+    """Verifies and keeps a post; what is answered is committed, and read afterwards. Safe to repeat.
 
-    NotSignedError unless it is signed and not older than 25 hours of `machine_now` (by default `now`);
-    InvalidInputError when it is signed but no list.
+    NotSignedError unless it is signed and not older than 25 hours of `machine_now` (by default `now`).
     """
     verify(body, headers, public_key, machine_now or now)
-    items = list(_understood(_items(body)))
-    if not items:
-        return Received()
-    return database.run(lambda connection: _record(connection, items, now))
+    return keep(database, PROVIDER, body, now, key=hashlib.sha256(body).hexdigest())
+
+
+def read_sendgrid_events(database: Database, post: Post, now: datetime, is_last: bool) -> Read:  # noqa: FBT001 - a Reader
+    """Records what a post says, a thousand events a transaction. Safe to repeat.
+
+    InvalidInputError when it is no list. An event about a mail that we do not know waits, unless `is_last`.
+    """
+    events = list(_understood(_items(post.body)))
+    read = Read()
+    for start in range(0, len(events), CHUNK):
+        chunk = events[start : start + CHUNK]
+        done = database.run(functools.partial(_record, post=post, events=chunk, now=now, is_last=is_last))
+        read = Read(*(one + other for one, other in zip(astuple(read), astuple(done), strict=True)))
+    return read
 
 
 # --- the signature -------------------------------------------------------------------------------------
@@ -160,56 +152,53 @@ def _items(body: bytes) -> Sequence[Any]:
     return items
 
 
-def _understood(items: Sequence[Any]) -> Iterator[Item]:
+def _understood(items: Sequence[Any]) -> Iterator[Event]:
     """Each item once, as far as it is understood; one event under two ids counts once."""
     keys: set[str] = set()
-    events: set[str] = set()
-    for raw in items:
-        item = _item(raw)
+    natural_keys: set[str] = set()
+    for position, raw in enumerate(items):
+        event = _event(position, raw)
+        item = event.item
         if item.key in keys:
             continue
-        is_told = item.outcome == "recorded" and item.natural_key in events
-        yield replace(item, outcome="duplicate") if is_told else item
+        is_told = item.outcome == "recorded" and item.natural_key in natural_keys
+        yield replace(event, item=replace(item, outcome="duplicate")) if is_told else event
         keys.add(item.key)
-        events.add(item.natural_key)
+        natural_keys.add(item.natural_key)
 
 
-def _item(raw: Any) -> Item:  # noqa: ANN401 - whatever SendGrid sends
-    # PostgreSQL keeps no NUL in a text.
-    body = json.dumps(raw, ensure_ascii=True, sort_keys=True).replace("\\u0000", "")
+def _event(position: int, raw: Any) -> Event:  # noqa: ANN401 - whatever SendGrid sends
     told = raw if isinstance(raw, dict) else {}
     kind = _word(told.get("event")) or "?"
     message_id = _message_id(told.get("leadnurture_message"))
-    natural = f"{message_id}|{kind}|{_word(told.get('timestamp'))}|{_word(told.get('url'))}"
+    key = _word(told.get("sg_event_id"))
     if message_id is None:
-        natural = hashlib.sha256(body.encode()).hexdigest()
-    item = Item(
-        key=_word(told.get("sg_event_id")) or natural,
-        natural_key=natural,
-        kind=kind,
-        body=body,
-        at=_instant(told.get("timestamp")),
-        message_id=message_id,
-    )
-    return replace(item, outcome="not ours") if message_id is None else _meaning(item, told)
+        natural = hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()
+        return Event(Item(position, key or natural, kind, None, "not ours", natural))
+    natural = f"{message_id}|{kind}|{_word(told.get('timestamp'))}|{_word(told.get('url'))}"
+    item = Item(position, key or natural, kind, message_id, natural_key=natural)
+    return _meaning(Event(item, at=_instant(told.get("timestamp"))), told)
 
 
-def _meaning(item: Item, told: Mapping[str, Any]) -> Item:
+def _meaning(event: Event, told: Mapping[str, Any]) -> Event:
     """What an event says about the lead and about the mail (SendGrid's event reference)."""
+    kind = event.item.kind
     said = _word(told.get("reason")) or _word(told.get("response"))
-    if item.kind == "bounce":
-        return replace(item, trouble=said, **_BOUNCED if _is_hard(told) else _NOT_YET)
-    if item.kind == "dropped":
-        return _dropped(item, said)
-    if item.kind == "open" and told.get("sg_machine_open") is True:
+    if kind == "bounce":
+        return replace(event, trouble=said, **_BOUNCED if _is_hard(told) else _NOT_YET)
+    if kind == "dropped":
+        return _dropped(event, said)
+    if kind == "open" and told.get("sg_machine_open") is True:
         # A machine that loads the pictures proves the delivery, not a reader.
-        return replace(item, status="delivered")
-    if item.kind not in MEANINGS:
-        return replace(item, outcome="unknown kind")
-    url = _word(told.get("url")) if item.kind == "click" else ""
-    agent = _word(told.get("useragent"))[:LONGEST_WORD] if item.kind == "click" else ""
-    meaning = MEANINGS[item.kind]
-    return replace(item, trouble=said or None, argument=url or None, agent=agent or None, **meaning)
+        return replace(event, status="delivered")
+    if kind not in MEANINGS:
+        return replace(event, item=replace(event.item, outcome="unknown kind"))
+    if not MEANINGS[kind]:
+        return replace(event, item=replace(event.item, outcome="kept"))
+    url = _word(told.get("url")) if kind == "click" else ""
+    agent = _word(told.get("useragent"))[:LONGEST_AGENT] if kind == "click" else ""
+    meaning = MEANINGS[kind]
+    return replace(event, trouble=said or None, argument=url or None, agent=agent or None, **meaning)
 
 
 def _is_hard(told: Mapping[str, Any]) -> bool:
@@ -218,18 +207,19 @@ def _is_hard(told: Mapping[str, Any]) -> bool:
     return kind == "bounce" or (not kind and _word(told.get("status")).startswith("5"))
 
 
-def _dropped(item: Item, said: str) -> Item:
+def _dropped(event: Event, said: str) -> Event:
     """SendGrid did not try: the address is on one of its own lists, or the mail was not to its taste."""
     for word, reaction, status in DROPPED_FOR:
         if word in said.lower():
-            return replace(item, reaction=reaction, status=status, trouble=said)
-    return replace(item, status="failed", trouble=said or "dropped by SendGrid")
+            return replace(event, reaction=reaction, status=status, trouble=said)
+    return replace(event, status="failed", trouble=said or "dropped by SendGrid")
 
 
 def _word(value: Any) -> str:  # noqa: ANN401 - whatever SendGrid sends
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    return str(value).replace("\0", "")[:2000]
+    # PostgreSQL keeps no NUL in a text, and nobody keeps half a character.
+    return str(value).replace("\0", "")[:2000].encode(errors="replace").decode()
 
 
 def _message_id(value: Any) -> int | None:  # noqa: ANN401 - whatever SendGrid sends
@@ -247,89 +237,60 @@ def _instant(value: Any) -> datetime | None:  # noqa: ANN401 - whatever SendGrid
 # --- recording -----------------------------------------------------------------------------------------
 
 
-def _record(connection: Connection, items: Sequence[Item], now: datetime) -> Received:
+def _record(
+    connection: Connection, *, post: Post, events: Sequence[Event], now: datetime, is_last: bool
+) -> Read:
     """Keeps the items and writes what they mean. A constant number of statements."""
-    connection.execute(delete(work_event))
-    stage(connection, work_event, [_staged(position, item) for position, item in enumerate(items)])
+    stage_items(connection, [event.item for event in events])
     leads = connection.execute(
-        text("SELECT DISTINCT m.lead_id FROM message m JOIN work_event w ON w.message_id = m.id ORDER BY 1")
+        text("SELECT DISTINCT m.lead_id FROM message m JOIN work_item w ON w.message_id = m.id ORDER BY 1")
     )
     lock_leads(connection, list(leads.scalars()))
-    _judge(connection)
-    fresh = _keep(connection, now)
-    chosen = [item for position, item in enumerate(items) if fresh.get(position) == "recorded"]
+    connection.execute(_NOBODYS, {"outcome": "not ours" if is_last else "waiting"})
+    connection.execute(_TOLD_BEFORE)
+    own = keep_items(connection, post)
+    chosen = [event for event in events if own.get(event.item.position) == "recorded"]
     reactions = [
         NewReaction(
             kind,
-            item.natural_key,
+            event.item.natural_key,
             PROVIDER,
-            item.at,
-            message_id=item.message_id,
-            argument=item.argument,
-            agent=item.agent,
+            event.at,
+            message_id=event.item.message_id,
+            argument=event.argument,
+            agent=event.agent,
         )
-        for item in chosen
-        if (kind := item.reaction)
+        for event in chosen
+        if (kind := event.reaction)
     ]
-    recorded = record_in(connection, reactions, now)
+    # First with what SendGrid said; what the reactions prove of the mails adds nothing to it.
     settle_messages(connection, _outcomes(chosen), now)
-    outcomes = Counter(fresh.values())
-    return Received(
-        items=len(items),
+    recorded = record_in(connection, reactions, now)
+    outcomes = Counter(own.values())
+    return Read(
+        items=len(events),
         recorded=recorded.recorded,
-        repeated=len(items) - len(fresh) + outcomes["duplicate"],
+        repeated=len(events) - len(own) + outcomes["duplicate"],
         not_ours=outcomes["not ours"],
         not_understood=outcomes["unknown kind"] + outcomes["kept"],
+        waiting=outcomes["waiting"],
     )
 
 
-def _staged(position: int, item: Item) -> dict[str, object]:
-    return {
-        "position": position,
-        "key": item.key,
-        "natural_key": item.natural_key,
-        "kind": item.kind[:LONGEST_WORD],
-        "message_id": item.message_id,
-        "body": item.body,
-        "outcome": item.outcome,
-    }
+_NOBODYS: Final = text("""
+    UPDATE work_item SET outcome = :outcome
+     WHERE message_id IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = work_item.message_id)""")
+_TOLD_BEFORE: Final = text("""
+    UPDATE work_item SET outcome = 'duplicate'
+     WHERE outcome = 'recorded'
+       AND (EXISTS (SELECT 1 FROM reaction r WHERE r.key = 'sendgrid:' || work_item.natural_key)
+            OR EXISTS (SELECT 1 FROM click c WHERE c.key = 'sendgrid:' || work_item.natural_key))""")
 
 
-def _judge(connection: Connection) -> None:
-    """An id that is no message of ours is somebody else's; an event under a new id is one that we have."""
-    connection.execute(
-        text("""
-            UPDATE work_event SET outcome = 'not ours', message_id = NULL
-             WHERE message_id IS NOT NULL
-               AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = work_event.message_id)""")
-    )
-    connection.execute(
-        text(f"""
-            UPDATE work_event SET outcome = 'duplicate'
-             WHERE outcome = 'recorded'
-               AND (EXISTS (SELECT 1 FROM reaction r WHERE r.key = '{PROVIDER}:' || work_event.natural_key)
-                 OR EXISTS (SELECT 1 FROM click c WHERE c.key = '{PROVIDER}:' || work_event.natural_key))""")  # noqa: S608 - our own words
-    )
-
-
-def _keep(connection: Connection, now: datetime) -> Mapping[int, str]:
-    """Stores the items that are new; the result is their outcome by position."""
-    kept = connection.execute(
-        text(f"""
-            INSERT INTO provider_event (provider, key, kind, message_id, body, received_at, outcome)
-            SELECT '{PROVIDER}', key, kind, message_id, body, :now, outcome
-              FROM work_event WHERE TRUE ORDER BY key
-                ON CONFLICT DO NOTHING RETURNING key"""),  # noqa: S608 - our own words
-        {"now": to_micros(now)},
-    )
-    new = set(kept.scalars())
-    judged = connection.execute(text("SELECT position, key, outcome FROM work_event"))
-    return {row.position: row.outcome for row in judged if row.key in new}
-
-
-def _outcomes(items: Sequence[Item]) -> list[Settled]:
+def _outcomes(events: Sequence[Event]) -> list[Settled]:
     return [
-        Settled(item.message_id, item.status, "failed" if item.status == "failed" else None, item.trouble)
-        for item in items
-        if item.status and item.message_id is not None
+        Settled(message_id, event.status, "failed" if event.status == "failed" else None, event.trouble)
+        for event in events
+        if event.status and (message_id := event.item.message_id) is not None
     ]

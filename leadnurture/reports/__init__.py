@@ -13,6 +13,7 @@ from leadnurture.reports.programs import (
     program_page,
     programs,
 )
+from leadnurture.reports.replies import ReplyRow, render_replies, unsorted_replies
 from leadnurture.reports.status import Status, duplicates, render_status, status
 from leadnurture.reports.terminal import render_journey
 from leadnurture.reports.watchdog import asleep
@@ -27,6 +28,7 @@ __all__ = [
     "ProgramChart",
     "ProgramPage",
     "ProgramRow",
+    "ReplyRow",
     "Status",
     "as_json",
     "asleep",
@@ -41,6 +43,8 @@ __all__ = [
     "program_page",
     "programs",
     "render_journey",
+    "render_replies",
     "render_status",
     "status",
+    "unsorted_replies",
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from leadnurture import engine
 from leadnurture.definitions import load_program
@@ -24,6 +24,7 @@ from leadnurture.store.tables import metadata
 ENROLLMENT: Final = metadata.tables["enrollment"]
 VERSION: Final = metadata.tables["program_version"]
 MESSAGE: Final = metadata.tables["message"]
+REPLY: Final = metadata.tables["reply"]
 HANDOFF: Final = metadata.tables["handoff"]
 WAITING: Final = ("sending", "unknown")
 
@@ -52,11 +53,12 @@ class Standing:
 def coming(
     connection: Connection, standing: Standing, definitions: Definitions, setting: Setting
 ) -> tuple[Coming, ...]:
-    """Dated things first, in order of time. Four statements; one a program for whoever is in none."""
+    """Dated things first, in order of time. Five statements; one a program for whoever is in none."""
     agreement = definitions.agreement(standing.lead.track)
     enrollments = _enrollments(connection, standing.lead.id)
     found = [
         *_obstacles(standing, agreement, setting),
+        *_replies(connection, standing.lead.id, setting),
         *_offers(connection, standing.lead.id, agreement, setting),
         *_pace(connection, standing.lead.id, agreement, setting),
     ]
@@ -83,6 +85,14 @@ def _obstacles(standing: Standing, agreement: Agreement, setting: Setting) -> It
     hold = standing.lead.hold_until
     if hold is not None and hold > setting.now:
         yield Coming(hold, "The hold ends", "A person asked to send nothing until then.")
+
+
+def _replies(connection: Connection, lead_id: int, setting: Setting) -> Iterator[Coming]:
+    question = select(func.min(REPLY.c.at)).where(REPLY.c.lead_id == lead_id, REPLY.c.sorted_at.is_(None))
+    since = connection.scalar(question)
+    if since is not None:
+        why = f"He wrote on {setting.date(since)}; no mail leaves until somebody has sorted it."
+        yield Coming(None, "His reply is sorted", why)
 
 
 def _offers(connection: Connection, lead_id: int, agreement: Agreement, setting: Setting) -> Iterator[Coming]:
@@ -172,6 +182,8 @@ def _next(
 def _pause(row: Row[Any], agreement: Agreement) -> str:
     if row.pause == "agreement" and agreement.pause is not None:
         return f"the agreement says so: {agreement.pause.text}"
+    if row.pause == "reply":
+        return "a reply of his waits to be sorted"
     return "a handoff is open"
 
 

@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, func, select, true
+from sqlalchemy import Column, Connection, Table, TextClause, func, select, text
 
 from leadnurture.domain.vocabulary import GONE_STATUSES, STAGES
 from leadnurture.profile.telling import counted
 from leadnurture.reports.programs import ProgramRow, programs
 from leadnurture.store.tables import metadata
 
+INBOX: Final = metadata.tables["inbox"]
+ITEM: Final = metadata.tables["inbox_item"]
 LEAD: Final = metadata.tables["lead"]
 MESSAGE: Final = metadata.tables["message"]
-REACTION: Final = metadata.tables["reaction"]
 WIDTH: Final = 18
 LINE: Final = 100
+COUNTED: Final = (
+    "tracks", "stages", "enrollments_by_status", "messages", "reactions", "clicks", "handoffs", "notices",
+    "inbox", "inbox_items",
+)  # fmt: skip
 TIED: Final = "\xa0"
 
 
@@ -42,13 +47,19 @@ class Status:
     """By judgement; those that are not judged yet are undecided."""
     handoffs: Mapping[str, int]
     notices: Mapping[str, int]
+    inbox: Mapping[str, int]
+    """Posts that were not read to the end, and such that nobody can read."""
+    inbox_items: Mapping[str, int]
+    """Items of which nothing was recorded, by the reason."""
+    unsorted_replies: int
+    """What leads wrote back; no mail goes to them until it is sorted."""
     almost_qualified: int
     suppressed: int
     programs: tuple[ProgramRow, ...]
 
 
 def status(connection: Connection, now: datetime) -> Status:
-    """The numbers. Twelve statements, whatever there is."""
+    """The numbers. Fifteen statements, whatever there is."""
     rows = programs(connection, now)
     stages = _by(connection, LEAD.c.stage)
     enrollments = _by(connection, metadata.tables["enrollment"].c.status)
@@ -63,10 +74,13 @@ def status(connection: Connection, now: datetime) -> Status:
         stages={stage: stages[stage] for stage in STAGES if stage in stages},
         enrollments_by_status=enrollments,
         messages=_by(connection, MESSAGE.c.status),
-        reactions=_by(connection, metadata.tables["reaction"].c.kind, REACTION.c.counts_at.is_not(None)),
+        reactions=_by(connection, metadata.tables["reaction"].c.kind, text("counts_at IS NOT NULL")),
         clicks=_by(connection, metadata.tables["click"].c.judgement),
         handoffs=_by(connection, metadata.tables["handoff"].c.status),
         notices=_by(connection, metadata.tables["notice"].c.status),
+        inbox=_by(connection, INBOX.c.status, text("status <> 'done'")),
+        inbox_items=_by(connection, ITEM.c.outcome, text("outcome <> 'recorded'")),
+        unsorted_replies=_count(connection, metadata.tables["reply"], text("sorted_at IS NULL")),
         almost_qualified=_count(connection, metadata.tables["almost_qualified"]),
         suppressed=_count(connection, metadata.tables["suppression"]),
         programs=rows,
@@ -95,14 +109,13 @@ def render_status(status: Status) -> str:
     """The numbers for a terminal."""
     sums = counted(status.leads, "lead"), counted(status.enrollments, "enrollment"), f"{status.due:,} due now"
     lines = [", ".join(sums), ""]
-    for name in (
-        "tracks", "stages", "enrollments_by_status", "messages", "reactions", "clicks", "handoffs", "notices",
-    ):  # fmt: skip
+    for name in COUNTED:
         counts: Mapping[str, int] = getattr(status, name)
         told = [f"{word.replace('_', ' ')} {count:,}" for word, count in counts.items()]
-        lines += _row(name.removesuffix("_by_status"), told or ["none"])
+        lines += _row(name.removesuffix("_by_status").replace("_", " "), told or ["none"])
     lines += _row("almost qualified", [f"{status.almost_qualified:,}"])
     lines += _row("suppressed", [f"{status.suppressed:,}"])
+    lines += _row("replies to sort", [f"{status.unsorted_replies:,}"])
     if not status.programs:
         return "\n".join([*lines, "", "There is no program yet; `leadnurture apply` brings them in."]) + "\n"
     lines += ["", f"{'program':<28}{'in it':>8}{'due':>8}{'enrolled':>10}{'goal':>8}  next due (UTC)"]
@@ -127,17 +140,12 @@ def _program_line(row: ProgramRow, now: datetime) -> str:
     return f"{row.name:<28}{numbers}  {next_due}"
 
 
-def _by(
-    connection: Connection, column: Column[str], only: ColumnElement[bool] | None = None
-) -> dict[str, int]:
+def _by(connection: Connection, column: Column[str], *where: TextClause) -> dict[str, int]:
     question = (
-        select(column, func.count())
-        .where(true() if only is None else only)
-        .group_by(column)
-        .order_by(func.count().desc(), column)
+        select(column, func.count()).where(*where).group_by(column).order_by(func.count().desc(), column)
     )
     return {row[0]: row[1] for row in connection.execute(question)}
 
 
-def _count(connection: Connection, table: Table) -> int:
-    return connection.scalar(select(func.count()).select_from(table)) or 0
+def _count(connection: Connection, table: Table, *where: TextClause) -> int:
+    return connection.scalar(select(func.count()).select_from(table).where(*where)) or 0

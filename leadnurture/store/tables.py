@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -55,9 +56,9 @@ def instant(*, nullable: bool = True) -> Any:  # noqa: ANN401 - what SQLModel's 
     return Field(default=None, sa_type=Instant, nullable=nullable)
 
 
-def machine_instant() -> Any:  # noqa: ANN401 - what SQLModel's Field returns
+def machine_instant(*, nullable: bool = True) -> Any:  # noqa: ANN401 - what SQLModel's Field returns
     """A column of machine time."""
-    return Field(default=None, sa_type=MachineInstant, nullable=True)
+    return Field(default=None, sa_type=MachineInstant, nullable=nullable)
 
 
 def row_id() -> Any:  # noqa: ANN401 - what SQLModel's Field returns
@@ -427,7 +428,7 @@ class Enrollment(Row, table=True):
     goal_at: datetime | None = instant()
     paused_at: datetime | None = instant()
     pause: str | None = None
-    """handoff or agreement; null when not paused."""
+    """handoff, agreement or reply; null when not paused."""
 
 
 class Transition(Row, table=True):
@@ -817,21 +818,90 @@ class Deal(Row, table=True):
 # --- what comes in, and what runs --------------------------------------------------------------------------
 
 
-class ProviderEvent(Row, table=True):
-    """An item as a provider told it, kept whether or not we understand it."""
+class Inbox(Row, table=True):
+    """A post as it came in: its bytes, whoever sent it and whether or not we understand it."""
 
-    __tablename__ = "provider_event"
-    __table_args__ = (UniqueConstraint("provider", "key"), KEPT_IDS)
+    __tablename__ = "inbox"
+    __table_args__ = (
+        UniqueConstraint("source", "key"),
+        Index(
+            "ix_inbox_open",
+            "id",
+            sqlite_where=text("status <> 'done'"),
+            postgresql_where=text("status <> 'done'"),
+        ),
+        KEPT_IDS,
+    )
     id: int | None = row_id()
-    provider: str
-    key: str
-    kind: str
-    """The provider's own word."""
-    message_id: int | None = Field(default=None, sa_type=BigInteger)
-    body: str = long_text()
+    source: str
+    """sendgrid, inbound, leads, reactions: who reads it."""
+    key: str | None = None
+    """A hash of the bytes, where the same bytes say the same again."""
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    about: str = long_text()
+    """JSON of what the bytes alone do not say: their content type."""
     received_at: datetime = instant(nullable=False)
+    status: str
+    """new, waiting: items of it are about mails that we do not know yet; done, unusable."""
+    attempts: int = 0
+    retry_at: datetime | None = machine_instant()
+    """Nobody reads it before: somebody is reading it, or it waits."""
+    trouble: str | None = long_text(nullable=True)
+
+
+class InboxItem(Row, table=True):
+    """One thing that a post says, and what became of it. What it says lies in the post, at its position."""
+
+    __tablename__ = "inbox_item"
+    __table_args__ = (
+        UniqueConstraint("source", "key"),
+        Index(
+            "ix_inbox_item_odd",
+            "outcome",
+            sqlite_where=text("outcome <> 'recorded'"),
+            postgresql_where=text("outcome <> 'recorded'"),
+        ),
+    )
+    inbox_id: int = part_of_key("inbox.id")
+    position: int = Field(primary_key=True)
+    source: str
+    key: str
+    """The teller's own id of it."""
+    kind: str
+    """The teller's own word."""
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
     outcome: str
-    """recorded, duplicate, unknown kind, not ours."""
+    """recorded, duplicate, kept, waiting, not ours, unknown kind, automatic, report."""
+
+
+class Reply(Row, table=True):
+    """What a lead wrote back. Until somebody has sorted it, no mail goes to him."""
+
+    __tablename__ = "reply"
+    __table_args__ = (
+        UniqueConstraint("inbox_id"),
+        Index(
+            "ix_reply_unsorted",
+            "lead_id",
+            sqlite_where=text("sorted_at IS NULL"),
+            postgresql_where=text("sorted_at IS NULL"),
+        ),
+        KEPT_IDS,
+    )
+    id: int | None = row_id()
+    inbox_id: int = reference("inbox.id")
+    lead_id: int = reference("lead.id", index=True)
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
+    matched_by: str
+    """token, reference, address."""
+    at: datetime = instant(nullable=False)
+    sender: str
+    subject: str
+    text: str = long_text()
+    sorted_at: datetime | None = instant()
+    sorted_by: str | None = None
+    decision: str | None = None
+    """resume, end, unsubscribe."""
 
 
 class Wave(Row, table=True):
@@ -870,3 +940,71 @@ class Audit(Row, table=True):
     act: str
     subject: str
     detail: str | None = long_text(nullable=True)
+
+
+# --- who may see what --------------------------------------------------------------------------------------
+
+
+class User(Row, table=True):
+    """Somebody who signs in. One whose name is the id or the address of a person of the company acts as that person."""
+
+    __tablename__ = "tool_user"
+    __table_args__ = (KEPT_IDS,)
+    id: int | None = row_id()
+    name: str
+    """With which he signs in: a word or an address."""
+    name_key: str = Field(unique=True)
+    """Case-folded."""
+    role: str
+    password: str
+    """Its argon2 hash."""
+    created_at: datetime = instant(nullable=False)
+
+
+class SignIn(Row, table=True):
+    """A browser in which somebody is signed in; its end ends with the row. In machine time: no stepping clock ends it."""
+
+    __tablename__ = "sign_in"
+    id: int | None = row_id()
+    user_id: int = reference("tool_user.id", index=True)
+    token_hash: str = Field(unique=True)
+    """Of what the browser shows."""
+    begun_at: datetime = machine_instant(nullable=False)
+    ends_at: datetime = machine_instant(nullable=False)
+
+
+class SignInAttempt(Row, table=True):
+    """Passwords that did not fit, by where they came from."""
+
+    __tablename__ = "sign_in_attempt"
+    bucket: str = Field(primary_key=True)
+    """Hash of the browser, or of the network and the name."""
+    failures: int
+    free_at: datetime = machine_instant(nullable=False)
+    """When the next attempt is looked at."""
+    last_at: datetime = machine_instant(nullable=False)
+
+
+class ApiKey(Row, table=True):
+    """A key that another system shows; a revoked one keeps its row."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (
+        UniqueConstraint("hash"),
+        Index(
+            "uq_api_key_living",
+            "name",
+            unique=True,
+            sqlite_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+    )
+    id: int | None = row_id()
+    name: str
+    hash: str
+    start: str
+    """Its first signs, by which people know it again."""
+    scopes: str
+    """Separated by blanks."""
+    created_at: datetime = instant(nullable=False)
+    revoked_at: datetime | None = instant()

@@ -171,9 +171,9 @@ work_frozen: Final = _work_table(
     "work_frozen",
     Column("message_id", BigInteger, primary_key=True, autoincrement=False), Column("template", String), Column("facts", Text),
 )  # fmt: skip
-# Items of a provider's webhook.
-work_event: Final = _work_table(
-    "work_event",
+# Items of a post in the inbox.
+work_item: Final = _work_table(
+    "work_item",
     Column("position", Integer), Column("key", String), Column("natural_key", String), Column("kind", String), Column("message_id", BigInteger),
-    Column("body", Text), Column("outcome", String),
+    Column("outcome", String),
 )  # fmt: skip

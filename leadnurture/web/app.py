@@ -1,9 +1,11 @@
 """Puts the doors and pages together, and says in which words an error leaves the house."""
 
 import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -18,9 +20,24 @@ from leadnurture.errors import (
     SchemaOutdatedError,
     StorageFullError,
 )
-from leadnurture.web import api, doors, health, hooks, pages
+from leadnurture.web import (
+    account,
+    administration,
+    api,
+    clicks,
+    desk,
+    doors,
+    entrance,
+    health,
+    hooks,
+    pages,
+    replies,
+)
+from leadnurture.web.doorkeeper import doorkeeper
 from leadnurture.web.guard import HEADERS, Guard
+from leadnurture.web.identity import IdentitySource
 from leadnurture.web.project import Project
+from leadnurture.web.rights import check_rights
 from leadnurture.web.site import STATIC, Site
 
 logger = logging.getLogger(__name__)
@@ -39,25 +56,44 @@ TITLES_OF_OURS: Final[dict[type, str]] = {
     NotFoundError: "There is nothing here",
 }
 TITLES: Final = {
-    403: "Not from here",
+    303: "Sign in",
+    401: "You are signed out",
+    403: "This is not open to you",
     404: "This page does not exist",
     405: "This page does not exist",
     503: "We cannot answer right now",
 }
 
 
-def create_app(project: Project) -> FastAPI:
-    """The web of a project: public links, hooks, the API, and the pages of the tool."""
-    app = FastAPI(title="leadnurture", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.site = Site(project)
+def machine_clock() -> datetime:
+    """The machine's own time."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    project: Project,
+    source: IdentitySource | None = None,
+    clock: Callable[[], datetime] = machine_clock,
+) -> FastAPI:
+    """The web of a project: public links, hooks, the API, and the pages of the tool.
+
+    `source` knows who is signed in, our own users unless given; `clock` is the machine's.
+    """
+    ours = entrance.SignIns(project, clock)
+    source = source or ours
+    keeper = Depends(doorkeeper(project, source))
+    app = FastAPI(title="leadnurture", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[keeper])
+    app.state.site = Site(project, source, clock)
+    app.state.sign_ins = ours
     app.add_middleware(Guard)
     app.add_exception_handler(LeadNurtureError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for router in (doors.router, api.router, hooks.router, health.router, pages.router):
-        app.include_router(router)
+    for each in (doors, api, hooks, health, entrance, account, administration, desk, pages, replies, clicks):
+        app.include_router(each.router)
+    check_rights(app)
     return app
 
 

@@ -14,17 +14,18 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from leadnurture import engine, mail, reports
 from leadnurture.domain.agreement import ReturnReason
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.vocabulary import ReactionKind, Track
+from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.profile import telling
 from leadnurture.web import lookup
+from leadnurture.web.doorkeeper import READ
 from leadnurture.web.site import Here, Site
 
 router = APIRouter()
 SOURCE: Final = "web"
-READ: Final = ["GET", "HEAD"]
 SAFE_SCHEMES: Final = ("http://", "https://")
 LONGEST_NOTE: Final = 2_000
+NO_REASON: Final = "Choose why you return the lead; go back and press again."
 
 
 class BrokenLinkError(NotFoundError):
@@ -144,7 +145,7 @@ def _local_time(seat: lookup.Seat) -> str:
 @router.api_route("/h/{token}", methods=READ)
 def ask_for_decision(token: str, site: Here) -> HTMLResponse:
     """Who is offered to sales and why, with the buttons to accept and to return."""
-    return _handoff_page(site, _handoff(site, token))
+    return handoff_page(site, _handoff(site, token))
 
 
 @router.post("/h/{token}")
@@ -154,23 +155,22 @@ def decide(
     decision: Annotated[Literal["accepted", "returned"], Form()],
     reason: Annotated[str | None, Form(max_length=200)] = None,
     note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
-    list_: Annotated[Track | None, Form(alias="list")] = None,
-) -> Response:
-    """Accepts or returns. The first decision wins; a later one is told who did. `list` leads back to it."""
+) -> HTMLResponse:
+    """Accepts or returns. The first decision wins; a later one is told who did."""
     row = _handoff(site, token)
     if decision == "returned" and not reason:
-        raise InvalidInputError("Choose why you return the lead; go back and press again.")
+        raise InvalidInputError(NO_REASON)
     project = site.project
-    by = row.assigned_to or "sales"
+    by, now = row.assigned_to or "sales", project.clock()
+    actor = f"{by}, by the link in the notice"
     decided = engine.decide_handoff(
-        project.database, row.id, decision, by, project.clock(), reason=reason, note=_plain(note) or None
+        project.database, row.id, decision, by, now, reason=reason, note=plain(note) or None, actor=actor
     )
-    if decided.was_open and list_:
-        return RedirectResponse(f"/handoffs?track={list_}", 303)
-    return _handoff_page(site, _handoff(site, token), was_late=not decided.was_open)
+    return handoff_page(site, _handoff(site, token), was_late=not decided.was_open)
 
 
-def _plain(note: str) -> str:
+def plain(note: str) -> str:
+    """A note without what nobody types."""
     return "".join(character for character in note if character >= " " or character in "\n\t").strip()
 
 
@@ -184,7 +184,8 @@ def _handoff(site: Site, token: str) -> reports.HandoffRow:
         return reports.handoff(connection, handoff_id, now)
 
 
-def _handoff_page(site: Site, row: reports.HandoffRow, *, was_late: bool = False) -> HTMLResponse:
+def handoff_page(site: Site, row: reports.HandoffRow, *, was_late: bool = False) -> HTMLResponse:
+    """Who is offered to sales, or what became of it; `was_late` says that an answer came after another."""
     reasons = return_reasons(site.definitions(), row.track)
     values = {
         "handoff": row,

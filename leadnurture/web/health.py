@@ -60,6 +60,11 @@ def _families(status: reports.Status) -> Iterator[tuple[str, str, list[Sample]]]
     yield "clicks", "Clicks by judgement.", _by("judgement", status.clicks)
     yield "handoffs", "Handoffs by status.", _by("status", status.handoffs)
     yield "notices", "Notices to our people by status.", _by("status", status.notices)
+    yield "inbox", "Posts that are not read to the end, or unusable.", _by("status", status.inbox)
+    items = _by("outcome", status.inbox_items)
+    yield "inbox_items", "Items that came in and of which nothing was recorded.", items
+    unsorted = "Replies that nobody has sorted; no mail goes to these leads."
+    yield "unsorted_replies", unsorted, [({}, status.unsorted_replies)]
     yield "suppressed", "Addresses that are never mailed again.", [({}, status.suppressed)]
 
 

@@ -1,19 +1,15 @@
 """What stands behind the ids of a public link: a message, its reader, a session, a handoff. Reads only."""
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, and_, func, literal, or_, select, text
+from sqlalchemy import Connection, and_, func, literal, or_, select
 
-from leadnurture.store.instants import to_micros
 from leadnurture.store.tables import metadata
 
 CLICK: Final = metadata.tables["click"]
 CONTENT: Final = metadata.tables["content"]
-DEAL: Final = metadata.tables["deal"]
-EVENT: Final = metadata.tables["provider_event"]
 HANDOFF: Final = metadata.tables["handoff"]
 LEAD: Final = metadata.tables["lead"]
 MESSAGE: Final = metadata.tables["message"]
@@ -57,35 +53,6 @@ class Seat:
         if self.is_closed or (self.starts_at is not None and self.starts_at <= now):
             return "Already over"
         return "No seat is left" if self.seats is not None and self.taken >= self.seats else None
-
-
-def leads_by_email(connection: Connection, emails: Collection[str]) -> dict[str, int]:
-    """Ids of leads by their case-folded address."""
-    keys = {email.casefold() for email in emails}
-    found = connection.execute(select(LEAD.c.email_key, LEAD.c.id).where(LEAD.c.email_key.in_(keys)))
-    return {row.email_key: row.id for row in found}
-
-
-def known_deals(connection: Connection, keys: Collection[str]) -> set[str]:
-    """Which deals have been told before."""
-    return set(connection.scalars(select(DEAL.c.key).where(DEAL.c.key.in_(keys))))
-
-
-def known_tellings(connection: Connection, teller: str, keys: Collection[str]) -> set[str]:
-    """Which of a teller's items were used before."""
-    known = EVENT.c.provider == teller, EVENT.c.key.in_(keys)
-    return set(connection.scalars(select(EVENT.c.key).where(*known)))
-
-
-def remember_tellings(
-    connection: Connection, teller: str, told: Sequence[tuple[str | None, str]], now: datetime
-) -> None:
-    """Keeps items (key, body) as they were told. Safe to repeat."""
-    statement = text("""
-        INSERT INTO provider_event (provider, key, kind, body, received_at, outcome)
-        VALUES (:provider, :key, 'lead', :body, :now, 'recorded') ON CONFLICT DO NOTHING""")
-    rows = [{"provider": teller, "key": key, "body": body, "now": to_micros(now)} for key, body in told]
-    connection.execute(statement, rows)
 
 
 def reader(connection: Connection, lead_id: int) -> Reader | None:

@@ -1,37 +1,30 @@
-"""The pages of the tool. They read; what they post goes to the doors, but for one thing: who clicked.
-
-There is no sign-in yet, so they answer to this machine alone, and only under its own name: a website that
-lets its name point to this machine would otherwise read them through a browser on it.
-"""
+"""The pages of the tool. They read, and change nothing; who may see them stands in `rights`."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal, TypeVar
-from urllib.parse import urlencode, urlsplit
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from leadnurture import engine, mail, reports
+from leadnurture import mail, reports
 from leadnurture.domain.vocabulary import MESSAGE_STATUSES, ORDERED_STAGES, STAGES, Stage, Track
 from leadnurture.errors import NotFoundError
 from leadnurture.profile import telling
 from leadnurture.web import lookup
-from leadnurture.web.doors import READ, return_reasons
+from leadnurture.web.doorkeeper import READ
+from leadnurture.web.doors import return_reasons
 from leadnurture.web.guard import POLICY_OF_MAIL, POLICY_WITH_CHART
-from leadnurture.web.site import Here, Site
+from leadnurture.web.site import LARGEST_ID, PAGE, Here, Site
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
 # A frame without the right to open windows: links that open one do nothing.
 DEAD_LINKS: Final = '<base target="_blank">'
 # Mermaid draws more than it can be read.
 MOST_STEPS: Final = 25
-PAGE: Final = 50
-JUDGE: Final = "somebody on the lead's page"
-LARGEST_ID: Final = 2**63 - 1
 
 Answer = TypeVar("Answer")
 FactValue = bool | float | str | date
@@ -41,16 +34,7 @@ ProgramName = Annotated[str, Path(pattern=r"^[\w.-]+$", max_length=200)]
 Search = Annotated[str, Query(max_length=200)]
 
 
-def keep_here(request: Request) -> None:
-    """Refuses whoever is not on this machine."""
-    caller = request.client.host if request.client else ""
-    if caller not in LOOPBACK or request.url.hostname not in LOOPBACK:
-        raise HTTPException(
-            403, "The pages of the tool open on its own machine only, under http://127.0.0.1."
-        )
-
-
-router = APIRouter(dependencies=[Depends(keep_here)], default_response_class=HTMLResponse)
+router = APIRouter(default_response_class=HTMLResponse)
 
 
 def _ask(site: Site, question: Callable[[Connection], Answer]) -> Answer:
@@ -100,15 +84,9 @@ def list_handoffs(site: Here, track: Track = "prospects") -> HTMLResponse:
         "section": "/handoffs",
         "track": track,
         "desk": desk,
-        "actions": {row.id: _action(site, row.id) for row in desk.open},
         "return_reasons": return_reasons(site.definitions(), track),
     }
     return site.page("handoffs.html", values)
-
-
-def _action(site: Site, handoff_id: int) -> str:
-    """Where a decision is posted; the token in it keeps other websites from posting one."""
-    return urlsplit(site.project.links.handoff(handoff_id, site.project.clock())).path
 
 
 @router.api_route("/leads", methods=READ)
@@ -182,34 +160,12 @@ def show_lead(lead_id: Id, site: Here) -> HTMLResponse:
         "track": who.track,
         "journey": journey,
         "handoff": handoff,
-        "action": _action(site, handoff.id) if handoff else "",
         "return_reasons": return_reasons(site.definitions(), who.track),
         "stage_names": STAGES if who.stage == "lost" else ORDERED_STAGES,
         "facts": [_fact(name, value) for name, value in who.facts],
         "days": _days(journey),
     }
     return site.page("lead.html", values, zone=journey.zone)
-
-
-def keep_own_forms(request: Request) -> None:
-    """Refuses what another website lets a browser post here."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    ours = f"{request.url.scheme}://{request.url.netloc}"
-    if site != "same-origin" and not (site is None and origin == ours):
-        raise HTTPException(
-            403, "This answer did not come from a page of the tool; open the page and press again."
-        )
-
-
-@router.post("/clicks/{click_id}", dependencies=[Depends(keep_own_forms)])
-def judge_click(
-    click_id: Id, site: Here, judgement: Annotated[Literal["person", "machine"], Form()]
-) -> RedirectResponse:
-    """Whoever looks at a lead says who clicked; what the click brought follows at once, or is taken back."""
-    project = site.project
-    engine.revise_click(project.database, click_id, judgement, JUDGE, project.clock())
-    lead_id = _ask(site, lambda connection: lookup.lead_of_click(connection, click_id))
-    return RedirectResponse(f"/leads/{lead_id}", 303)
 
 
 def _fact(name: str, value: FactValue) -> tuple[str, str]:

@@ -1,6 +1,8 @@
 """Hides how a page is made of a template: the words and figures of now, escaped, in the company's name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import copy
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,19 +17,43 @@ from leadnurture.domain.definitions import Definitions
 from leadnurture.errors import LeadNurtureError
 from leadnurture.profile import telling
 from leadnurture.web import wording
+from leadnurture.web.identity import Identity, IdentitySource
 from leadnurture.web.project import Project
 
 TEMPLATES: Final = Path(leadnurture.__file__).parents[1] / "templates" / "web"
 STATIC: Final = Path(__file__).parent / "static"
 NO_COMPANY: Final = "leadnurture"
+LARGEST_ID: Final = 2**63 - 2
+"""One more is still a number that a database can take."""
+PAGE: Final = 50
+"""How many rows of a list a page has."""
 
 
 class Site:
-    """A project and its templates."""
+    """A project and its templates, as somebody sees them."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(
+        self, project: Project, source: IdentitySource, machine_clock: Callable[[], datetime]
+    ) -> None:
         self.project = project
+        self.source = source
+        self.machine_clock = machine_clock
+        """For sign-ins, which no stepping clock ends."""
+        self.me: Identity | None = None
         self._environment = _environment()
+
+    def seen_by(self, me: Identity | None) -> "Site":
+        """The same for somebody who is signed in, or for nobody."""
+        site = copy(self)
+        site.me = me
+        return site
+
+    @property
+    def whoever(self) -> Identity:
+        """Who is signed in, on a page that nobody sees otherwise."""
+        if self.me is None:
+            raise RuntimeError("a route that people stand behind was opened to nobody")
+        return self.me
 
     def definitions(self) -> Definitions:
         """What is applied now; NotFoundError where nothing is."""
@@ -50,9 +76,13 @@ class Site:
         company = self._company()
         clock = zone or (company.zone if company else "UTC")
         words = wording.Wording(clock, self.project.clock())
-        shared = {"company": company, "brand": company.name if company else NO_COMPANY, "words": words}
+        brand = company.name if company else NO_COMPANY
+        shared = {"company": company, "brand": brand, "words": words, "me": self.me}
         html = self._environment.get_template(template).render({**shared, **values})
-        return HTMLResponse(html, status, {"Content-Security-Policy": policy} if policy else None)
+        response = HTMLResponse(html, status, {"Content-Security-Policy": policy} if policy else None)
+        if self.me is not None and self.me.cookie is not None:
+            response.headers.append("Set-Cookie", self.me.cookie)
+        return response
 
     def sorry(self, title: str, sentence: str, *, status: int) -> HTMLResponse:
         """The page that says what went wrong and what to do; whatever else is broken, it is shown."""
@@ -90,7 +120,7 @@ def _environment() -> Environment:
 
 def _site(request: Request) -> Site:
     site: Site = request.app.state.site
-    return site
+    return site.seen_by(request.state.me)
 
 
 Here = Annotated[Site, Depends(_site)]

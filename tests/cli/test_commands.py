@@ -1,6 +1,7 @@
 """The commands as a shell sees them: output, exit code, and one sentence where something is wrong."""
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -10,11 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from leadnurture.app import open_project
 from leadnurture.cli import main
+from leadnurture.inbox import keep
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -75,6 +79,37 @@ def sentence_of(result: Result) -> str:
     said = result.stderr.strip()
     assert "\n" not in said, said
     return said
+
+
+def test_a_replay_reads_what_lies_in_the_inbox(run: Run, project: Path) -> None:
+    assert run("apply").returncode == 0
+    opened = open_project(project)
+    keep(opened.database, "leads", b'{"email": "ann@example.com"}', datetime(2026, 12, 8, 9, tzinfo=UTC))
+    opened.close()
+    for arguments, read in (((), 1), (("--source", "sendgrid"), 0), (("--since", "2026-12-08"), 1)):
+        told = run("replay", *arguments, "--format", "json")
+        assert json.loads(told.stdout) == {"read": read, "failed": 0}
+    assert run("replay", "--since", "2026-12-09").stdout == "0 posts read, 0 failed.\n"
+    assert json.loads(run("status", "--format", "json").stdout)["leads"] == 1
+    assert "sendgrid, inbound, leads, reactions" in run("replay", "--source", "sendgird").stderr
+
+
+def test_a_mail_whose_outcome_is_known_is_not_settled_by_hand(run: Run) -> None:
+    assert run("apply").returncode == 0
+    missing = run("settle", "12", "sent")
+    assert (missing.returncode, sentence_of(missing)) == (
+        5,
+        "There is no mail 12; look for it in the outbox.",
+    )
+
+
+def test_replies_are_listed_and_a_missing_one_cannot_be_sorted(run: Run) -> None:
+    assert run("apply").returncode == 0
+    assert run("replies").stdout == "No reply waits to be sorted.\n"
+    assert json.loads(run("replies", "--format", "json").stdout) == []
+    missing = run("sort", "7", "resume")
+    assert missing.returncode == 5
+    assert "leadnurture replies" in sentence_of(missing)
 
 
 def test_check_says_that_the_sample_company_is_right(run: Run) -> None:
@@ -202,6 +237,62 @@ def test_a_changed_agreement_is_planned_before_it_holds(run: Run, project: Path,
     told = run("rescore", "--plan", "--format", "json")
     assert json.loads(told.stdout)[0]["changed"] == 1
     assert run("rescore").stdout.startswith("Nothing has changed")
+
+
+def test_users_come_and_go_by_commands(run: Run) -> None:
+    made = run("user", "add", "lena@example.com", "--role", "sales")
+    assert (
+        made.stderr == "lena@example.com has the role sales. This is the password; it is shown this once.\n"
+    )
+    again = run("user", "password", "Lena@example.com")
+    assert len({made.stdout, again.stdout}) == 2
+    assert run("user", "role", "lena@example.com", "admin").returncode == 0
+    (user,) = json.loads(run("user", "list", "--format", "json").stdout)
+    assert (user["name"], user["role"], user["sign_ins"]) == ("lena@example.com", "admin", 0)
+    assert run("user", "list").stdout.splitlines()[1].split() == ["lena@example.com", "admin", "-"]
+    assert "is the last admin" in sentence_of(run("user", "remove", "lena@example.com"))
+    run("user", "add", "ann", "--role", "admin")
+    assert run("user", "remove", "lena@example.com").returncode == 0
+    assert run("user", "remove", "lena@example.com").returncode == 5
+
+
+def test_keys_come_and_go_by_commands(run: Run) -> None:
+    made = run("key", "add", "crm", "--scope", "leads", "--scope", "read")
+    assert made.stdout.startswith("ln_")
+    assert run("key", "revoke", "crm").returncode == 0
+    (key,) = json.loads(run("key", "list", "--format", "json").stdout)
+    assert key["scopes"] == ["leads", "read"]
+    assert made.stdout.strip() not in json.dumps(key)
+    assert run("key", "revoke", "crm").returncode == 5
+    assert "one or more of leads, reactions, read" in sentence_of(run("key", "add", "b", "--scope", "all"))
+
+
+def test_the_web_server_makes_the_first_user_once_and_tells_no_log(run: Run, project: Path) -> None:
+    run("apply")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        environment = {**os.environ, "LEADNURTURE_PORT": str(probe.getsockname()[1])}
+    command = [sys.executable, "-m", "leadnurture", "web", "--project", str(project)]
+    log = project / "web.log"
+    told = {}
+    for where in ("log", "pipe", "pipe again"):
+        with log.open("a") as file:
+            stderr = file if where == "log" else subprocess.PIPE
+            with subprocess.Popen(command, stderr=stderr, text=True, env=environment) as web:
+                if where == "log":
+                    while "Uvicorn running" not in log.read_text():
+                        time.sleep(0.05)
+                else:
+                    assert web.stderr is not None
+                    lines = iter(web.stderr.readline, "")
+                    told[where] = "".join(
+                        itertools.takewhile(lambda line: "Uvicorn running" not in line, lines)
+                    )
+                web.terminate()
+    assert "user add NAME --role admin" in log.read_text()
+    assert "password" not in log.read_text()
+    assert "Sign in as admin with the password" in told["pipe"]
+    assert "password" not in told["pipe again"]
 
 
 @pytest.mark.parametrize(

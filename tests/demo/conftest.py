@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from leadnurture import app, engine, mail, sales
-from leadnurture.app import Project, machine_now, upcoming
+from leadnurture.app import Project, Upcoming, machine_now, upcoming
 from leadnurture.demo.audience import Audience
 from leadnurture.demo.director import BEGINS, Director, Happening
 from leadnurture.demo.roles import CALLED_OFF
@@ -34,25 +34,31 @@ class Play:
             assert self.director.step()
 
 
+def due_at(project: Project, now: datetime) -> Upcoming:
+    """What the worker sees, by whom a held clock is respected."""
+    due = upcoming(project, now)
+    return due.held() if project.is_held() else due
+
+
 def do_all_that_is_due(project: Project, now: datetime) -> bool:
     """What the worker does, by the same calls, without Prefect."""
     database = project.database
     while True:
-        due = upcoming(project, now)
+        due = due_at(project, now)
         if due.earliest is None or due.earliest > now:
             return True
         engine.judge(database, now)
         for track, at in due.looks.items():
             if at <= now:
                 engine.look(database, track, now)
-        for program in upcoming(project, now).waves:
+        for program in due_at(project, now).waves:
             begun = engine.begin_wave(database, program, "the test", now, machine_now())
             if begun is not None:
                 done = [
                     engine.run_step(database, program, step, begun.number, now) for step, _ in begun.steps
                 ]
                 engine.finish_wave(database, begun, done, "the test", 0.0)
-        due = upcoming(project, now)
+        due = due_at(project, now)
         if due.sending is not None and due.sending <= now:
             mail.deliver(database, project.provider, project.links, now, machine_now=machine_now())
         if due.sales is not None and due.sales <= now:

@@ -1,13 +1,23 @@
 """The parts of the demo that need no system."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from leadnurture.app import examine
-from leadnurture.demo.hours import ANSWERS, DECIDING, ROUNDS, SENDING, SENDING_TODAY
+from leadnurture.demo.hours import (
+    ANSWERS,
+    DECIDING,
+    ROUNDS,
+    SENDING,
+    SENDING_TODAY,
+    STRIDES,
+    ZONE,
+    next_round,
+)
 from leadnurture.demo.people import likes_to, temper_of
 from leadnurture.demo.roles import CALLED_OFF, UNDERSTUDIES
 from leadnurture.demo.stage import RunsAlreadyError, leave_settings, reserved
@@ -39,6 +49,26 @@ def test_a_stop_lies_never_before_what_is_due() -> None:
     due = datetime(2026, 12, 4, 23, 0, tzinfo=UTC)
     assert ROUNDS.first_from(due) == datetime(2026, 12, 8, 7, tzinfo=UTC)
     assert ROUNDS.first_from(datetime(2026, 12, 8, 7, tzinfo=UTC)) == datetime(2026, 12, 8, 7, tzinfo=UTC)
+
+
+def test_a_round_keeps_its_hour_when_the_clocks_are_changed() -> None:
+    in_winter, in_summer = datetime(2027, 3, 25, 7, tzinfo=UTC), datetime(2027, 3, 30, 6, tzinfo=UTC)
+    assert ROUNDS.first_after(in_winter) == in_summer
+
+
+def test_the_first_weeks_have_two_rounds_each_and_later_ones_lie_further_apart() -> None:
+    rounds = [MONDAY]
+    while rounds[-1] - MONDAY < timedelta(days=300):
+        rounds.append(next_round(MONDAY, rounds[-1], rounds[-1]))
+    days = [(later - earlier).days for earlier, later in pairwise(at.astimezone(ZONE) for at in rounds)]
+    assert days[1:7] == [2, 5, 2, 5, 2, 5]
+    assert days[7:] == sorted(days[7:])
+    assert days[-1] == STRIDES[-1][1].days
+
+
+def test_a_round_waits_for_what_falls_due_later() -> None:
+    in_spring = datetime(2027, 4, 1, 6, tzinfo=UTC)
+    assert next_round(MONDAY, MONDAY, in_spring - timedelta(hours=1)) == in_spring
 
 
 def test_people_do_the_same_in_every_demo() -> None:
@@ -99,14 +129,23 @@ def test_settings_of_the_operator_do_not_reach_the_demo(monkeypatch: pytest.Monk
 
 
 def test_links_are_read_from_the_text_of_a_mail(tmp_path: Path) -> None:
-    letter = tmp_path / "1.eml"
-    body = "Take a seat <http://127.0.0.1:8080/w/1~june.abc-D=\r\nEF_g>\r\nUnsubscribe <http://127.0.0.1:8080/u/3~1.xyz>"
-    letter.write_bytes(
-        b"To: ann@example.com\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-        + body.encode()
-        + b"\r\n--b--\r\n"
+    lines = (
+        "To: ann@example.com",
+        'Content-Type: multipart/alternative; boundary="b"',
+        "",
+        "--b",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: quoted-printable",
+        "",
+        "Take a seat <http://127.0.0.1:8080/w/1~june.abc-D=",
+        "--EF_g>",
+        "Unsubscribe <http://127.0.0.1:8080/u/3~1.xyz>",
+        "--b--",
+        "",
     )
-    assert links_in(letter) == {"w": "/w/1~june.abc-DEF_g", "u": "/u/3~1.xyz"}
+    letter = tmp_path / "1.eml"
+    letter.write_bytes("\r\n".join(lines).encode())
+    assert links_in(letter) == {"w": "/w/1~june.abc-D--EF_g", "u": "/u/3~1.xyz"}
 
 
 def test_no_process_is_left_where_none_was_started(tmp_path: Path) -> None:

@@ -406,7 +406,7 @@ def test_registered_on_the_website_for_the_second_webinar(story: Story) -> None:
     ann = story.person("ann", interests=["scaling"])
     story.advance(local(2026, 12, 7, 12))
     story.react(ann, "registered", content="scaling-2", session="december")
-    story.advance(local(2026, 12, 16, 12))
+    story.advance(local(2026, 12, 18, 12))
     story.close("scaling-2", "december", "ann@acme.example")
     story.advance(local(2026, 12, 23))
 

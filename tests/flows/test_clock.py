@@ -25,6 +25,7 @@ class Product:
     looks: dict[Track, datetime] = field(default_factory=dict)
     sending: datetime | None = None
     judging: datetime | None = None
+    inbox: datetime | None = None
     done: list[str] = field(default_factory=list)
     happened: threading.Condition = field(default_factory=threading.Condition)
     trouble: Exception | None = None
@@ -39,7 +40,7 @@ class Product:
         del now
         if self.trouble:
             raise self.trouble
-        return Upcoming(dict(self.waves), dict(self.looks), self.sending, None, self.judging)
+        return Upcoming(dict(self.waves), dict(self.looks), self.sending, None, self.inbox, self.judging)
 
     def judge(self) -> bool:
         self.judging = None
@@ -59,6 +60,9 @@ class Product:
 
     def sell(self) -> bool:
         return self._did("sell", lambda: None)
+
+    def read_inbox(self) -> bool:
+        return self._did("read inbox", lambda: setattr(self, "inbox", None))
 
     def _did(self, what: str, effect: Callable[[], object]) -> bool:
         with self.happened:
@@ -247,3 +251,57 @@ def test_a_database_that_does_not_answer_is_asked_again_and_told_once(
     clock.poll()
     assert product.wait_for(1) == ["deliver"]
     assert caplog.text.count("the database is down") == 1
+
+
+def test_what_came_in_is_read_in_a_lane_of_its_own(
+    product: Product, start: Callable[[Product], Clock]
+) -> None:
+    read = threading.Event()
+
+    def wait_for_the_inbox() -> None:
+        assert read.wait(SECONDS)
+
+    product.before_wave = wait_for_the_inbox
+    product.waves = {"series": LONG_AGO}
+    product.inbox = LONG_AGO
+    start(product)
+    assert product.wait_for(1) == ["read inbox"]
+    read.set()
+    assert "wave series" in product.wait_for(2)
+
+
+def test_mails_wait_for_the_waves_of_an_instant_where_the_clock_steps(
+    product: Product, start: Callable[[Product], Clock]
+) -> None:
+    product.stepping = LONG_AGO
+    may_end = threading.Event()
+    product.before_wave = lambda: (None, may_end.wait(SECONDS))[0]
+    product.waves = {"scaling": LONG_AGO}
+    product.sending = LONG_AGO
+    clock = start(product)
+    clock.poll()
+    assert armed(clock).keys() <= {"wave scaling"}
+    may_end.set()
+    assert product.wait_for(2) == ["wave scaling", "deliver"]
+
+
+def test_a_wave_that_fails_keeps_no_mail_waiting_where_the_clock_steps(
+    product: Product, start: Callable[[Product], Clock]
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("no such column")
+
+    product.stepping = LONG_AGO
+    product.before_wave = fail
+    product.waves = {"scaling": LONG_AGO}
+    product.sending = LONG_AGO
+    clock = start(product)
+    while not clock._not_before:
+        time.sleep(0.01)
+    clock.poll()
+    assert product.wait_for(1) == ["deliver"]
+
+
+def test_while_the_clock_is_held_mails_leave_and_sales_is_reminded() -> None:
+    due = Upcoming({"scaling": LONG_AGO}, {"prospects": LONG_AGO}, LONG_AGO, LONG_AGO)
+    assert due.held() == Upcoming({}, {}, LONG_AGO, LONG_AGO)

@@ -190,7 +190,7 @@ class Scene:
         with self.database.read() as connection:
             versions = self.tables["program_version"]
             version = connection.execute(
-                select(versions.c.id).where(versions.c.program == program)
+                select(versions.c.id).where(versions.c.program == program, versions.c.is_current)
             ).scalar_one()
         enrollment = {
             "lead_id": lead_id,

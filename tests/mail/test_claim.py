@@ -89,7 +89,7 @@ def test_a_client_gets_the_clients_variant_from_the_account_manager(scene: Scene
         "Your guide",
         "Nora Blum",
         "nora@example.com",
-        "nora@example.com",
+        ("nora@example.com",),
     )
     assert mail.text.startswith("Dear Ann1 Ott, yours Nora Blum")
 

@@ -64,7 +64,7 @@ def test_every_mail_carries_the_ways_out(scene: Scene) -> None:
         assert "Musterstr. 1" in body
     assert (mail.to, mail.reply_to, mail.header_id) == (
         "Lead1@example.org",
-        "news@example.com",
+        ("news@example.com",),
         f"<{message_id}@example.com>",
     )
 

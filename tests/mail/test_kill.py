@@ -1,20 +1,24 @@
 """A worker that is killed anywhere sends nothing twice; events settle what it left in doubt (I1, I7)."""
 
+import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from leadnurture.inbox import posts as inbox
 from leadnurture.mail import deliver, receive_sendgrid_events, recover
 from leadnurture.mail.delivery import LEASE
 from leadnurture.mail.sendgrid import SendGrid
 from tests.fakes.sendgrid import KEY, FakeSendGrid
+from tests.mail.answering import POINTS as READING_POINTS
 from tests.mail.dying import PARALLEL, POINTS
 from tests.mail.scene import LINKS, MACHINE, NOW, Scene
-from tests.mail.test_sendgrid_events import PUBLIC, event, signed
+from tests.mail.test_sendgrid_events import PUBLIC, event, read_all, signed
 
 ROOT = Path(__file__).parents[2]
 MAILS = 20
@@ -68,8 +72,37 @@ def test_a_killed_worker_sends_nothing_twice(
     assert waits == {NOW + timedelta(days=7)}
 
 
-def _post(scene: Scene, items: list[dict[str, object]]) -> None:
-    import json
+@pytest.mark.slow
+@pytest.mark.parametrize("point", READING_POINTS)
+def test_every_event_that_was_answered_is_recorded_whenever_the_process_dies(
+    scene: Scene, database_url: str, point: str
+) -> None:
+    mails = [scene.message(scene.lead(number), status="sent", attempt=1) for number in range(MAILS)]
+    events = [
+        event(kind, one, number, url="https://x/1")
+        for number, one in enumerate(mails)
+        for kind in ("delivered", "click")
+    ]
+    lines = []
+    for items in (events[:MAILS], events[MAILS:]):
+        body = json.dumps(items)
+        lines.append(json.dumps({"body": body, "headers": signed(body.encode())}) + "\n")
+    command = [sys.executable, "-m", "tests.mail.answering", database_url, point, PUBLIC]
+    died = subprocess.run(
+        command, cwd=ROOT, check=False, capture_output=True, text=True, input="".join(lines)
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert died.stdout.split() == ["200", "200"]
 
+    read_all(scene, MACHINE + inbox.LEASE)
+    assert {row.status for row in scene.rows("inbox")} == {"done"}
+    kinds = Counter(row.kind for row in scene.rows("reaction"))
+    assert kinds == {"delivered": MAILS, "clicked": MAILS}
+    assert [row.outcome for row in scene.rows("inbox_item")] == ["recorded"] * 2 * MAILS
+    assert {row.status for row in scene.rows("message")} == {"delivered"}
+
+
+def _post(scene: Scene, items: list[dict[str, object]]) -> None:
     body = json.dumps(items).encode()
     receive_sendgrid_events(scene.database, body, signed(body), PUBLIC, NOW)
+    assert read_all(scene).items == len(items)

@@ -15,7 +15,7 @@ MAIL = Mail(
     to_name='Ann "Ö" Ott',
     sender_name="Dana, from Querfeld",
     sender="news@example.com",
-    reply_to="dana@example.com",
+    reply_to=("dana@example.com",),
     subject="Größe, die zählt: " + "lang" * 20,
     html="<p>" + "Grüße " * 500 + "</p>\n.\n=3D",
     text="Hello\n.\nFrom here =\n" + "ü" * 200 + "\n",

@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ MAIL = Mail(
     to_name="Ann Ott",
     sender_name="Dana",
     sender="news@example.com",
-    reply_to="news@example.com",
+    reply_to=("news@example.com",),
     subject="Größe",
     html="<p>Hello</p>",
     text="Hello",
@@ -127,8 +128,17 @@ def test_both_forms_of_the_way_out_and_our_id_travel_with_the_mail(sendgrid: Fak
     assert mail["tracking_settings"]["click_tracking"]["enable"] is False
 
 
+def test_answers_may_go_to_two_addresses(sendgrid: FakeSendGrid) -> None:
+    provider(sendgrid).send(MAIL)
+    provider(sendgrid).send(replace(MAIL, reply_to=("nora@example.com", "reply+12-abc@in.example.com")))
+    one, both = sendgrid.mails
+    assert one["reply_to"] == {"email": "news@example.com"}
+    assert both["reply_to_list"] == [{"email": "nora@example.com"}, {"email": "reply+12-abc@in.example.com"}]
+
+
 @pytest.mark.parametrize("part", ["subject", "to", "to_name", "sender", "sender_name", "reply_to", "key"])
 def test_a_line_break_never_gets_into_a_header(part: str) -> None:
     values = {name: getattr(MAIL, name) for name in MAIL.__slots__}
+    broken = "a\r\nBcc: everybody@example.org"
     with pytest.raises(ValueError, match="line break"):
-        Mail(**{**values, part: "a\r\nBcc: everybody@example.org"})
+        Mail(**{**values, part: (broken,) if part == "reply_to" else broken})

@@ -14,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadnurture.engine import judge
-from leadnurture.errors import InvalidInputError, NotSignedError
-from leadnurture.mail import Received, receive_sendgrid_events
+from leadnurture.errors import NotSignedError
+from leadnurture.inbox import Post, Read, replay, work_off
+from leadnurture.inbox.reading import FIRST_WAIT
+from leadnurture.mail import read_sendgrid_events, receive_sendgrid_events
 from leadnurture.mail.sendgrid_events import SIGNATURE, TIMESTAMP, verify
+from leadnurture.store import Database
 from tests.mail.scene import NOW, Scene
 from tests.mail.statements import counted
 
@@ -47,18 +50,32 @@ def event(kind: str, message_id: object, number: int = 1, **more: Any) -> dict[s
     } | more
 
 
-@pytest.fixture
-def receive(scene: Scene) -> Callable[..., Received]:
-    """Posts items, signed."""
+def read_all(scene: Scene, at: datetime = NOW) -> Read:
+    """Reads what lies in the inbox; what the last post said."""
+    said = Read()
 
-    def post(*items: object) -> Received:
+    def reader(database: Database, post: Post, now: datetime, is_last: bool) -> Read:  # noqa: FBT001 - a Reader
+        nonlocal said
+        said = read_sendgrid_events(database, post, now, is_last)
+        return said
+
+    work_off(scene.database, {"sendgrid": reader}, NOW, lambda: at)
+    return said
+
+
+@pytest.fixture
+def receive(scene: Scene) -> Callable[..., Read]:
+    """Posts items, signed, and reads them."""
+
+    def post(*items: object) -> Read:
         body = json.dumps(items).encode()
-        return receive_sendgrid_events(scene.database, body, signed(body), PUBLIC, NOW)
+        assert receive_sendgrid_events(scene.database, body, signed(body), PUBLIC, NOW).id
+        return read_all(scene)
 
     return post
 
 
-Receive = Callable[..., Received]
+Receive = Callable[..., Read]
 
 
 def a_message(scene: Scene, status: str, number: int = 1) -> int:
@@ -93,6 +110,12 @@ def test_an_event_settles_what_was_unknown(
     assert scene.row("message", message_id).status == status
 
 
+def test_what_the_provider_said_of_a_bounce_is_kept(scene: Scene, receive: Receive) -> None:
+    message_id = a_message(scene, "sent")
+    receive(event("bounce", message_id, type="bounce", reason="550 no such user"))
+    assert scene.row("message", message_id).trouble == "550 no such user"
+
+
 def test_an_event_that_is_faster_than_our_mark_counts(scene: Scene, receive: Receive) -> None:
     message_id = a_message(scene, "sending")
     receive(event("delivered", message_id))
@@ -117,10 +140,10 @@ def test_a_soft_bounce_suppresses_nobody(scene: Scene, receive: Receive) -> None
 def test_the_same_post_twice_changes_nothing(scene: Scene, receive: Receive) -> None:
     message_id = a_message(scene, "sent")
     items = [event("delivered", message_id, 1), event("click", message_id, 2, url="https://www.example.com/")]
-    assert receive(*items) == Received(items=2, recorded=2)
-    assert receive(*items) == Received(items=2, repeated=2)
-    kept = [len(scene.rows(table)) for table in ("reaction", "click", "provider_event")]
-    assert kept == [1, 1, 2]
+    assert receive(*items) == Read(items=2, recorded=2)
+    assert receive(*items) == Read()  # nothing new lies in the inbox
+    assert receive(*items, *items) == Read(items=2, repeated=2)
+    assert [len(scene.rows(table)) for table in ("inbox", "inbox_item", "reaction", "click")] == [2, 2, 1, 1]
 
 
 def test_a_click_keeps_who_followed_the_link_and_is_judged_like_ours(scene: Scene, receive: Receive) -> None:
@@ -149,12 +172,10 @@ def test_the_same_event_under_a_new_id_is_kept_and_recorded_once(scene: Scene, r
     message_id = a_message(scene, "sent")
     first = event("click", message_id, url="https://www.example.com/")
     assert receive(first).recorded == 1
-    assert receive(first | {"sg_event_id": "another"}) == Received(items=1, repeated=1)
-    assert receive(first | {"sg_event_id": "a"}, first | {"sg_event_id": "b"}) == Received(
-        items=2, repeated=2
-    )
+    assert receive(first | {"sg_event_id": "another"}) == Read(items=1, repeated=1)
+    assert receive(first | {"sg_event_id": "a"}, first | {"sg_event_id": "b"}) == Read(items=2, repeated=2)
     assert len(scene.rows("click")) == 1
-    assert sorted(row.outcome for row in scene.rows("provider_event")) == [
+    assert sorted(row.outcome for row in scene.rows("inbox_item")) == [
         "duplicate",
         "duplicate",
         "duplicate",
@@ -183,13 +204,67 @@ def test_what_we_do_not_understand_is_kept_and_counted(scene: Scene, receive: Re
     received = receive(
         *odd, event("click", 999_999), event("click", "12; DROP TABLE message"), event("click", 10**30)
     )
-    assert received == Received(items=10, not_ours=8, not_understood=2)
-    assert len(scene.rows("provider_event")) == 10
+    assert received == Read(items=10, not_ours=7, not_understood=2, waiting=1)
+    assert len(scene.rows("inbox_item")) == 10
     assert scene.rows("reaction") == []
 
 
+def test_an_event_that_comes_before_its_mail_is_known_waits_for_it(scene: Scene, receive: Receive) -> None:
+    lead = scene.lead(1)
+    message_id = scene.message(lead) + 1
+    told = receive(event("delivered", message_id), event("click", message_id, 2, url="https://x/1"))
+    assert told == Read(items=2, waiting=2)
+    assert [row.outcome for row in scene.rows("inbox_item")] == ["waiting", "waiting"]
+    assert scene.rows("reaction") == []
+    assert scene.message(lead, step="letter", status="sending", attempt=1, program="care") == message_id
+    assert read_all(scene) == Read()  # it rests
+    assert read_all(scene, NOW + FIRST_WAIT) == Read(items=2, recorded=2)
+    assert scene.row("message", message_id).status == "delivered"
+    assert [row.outcome for row in scene.rows("inbox_item")] == ["recorded", "recorded"]
+    assert [row.status for row in scene.rows("inbox")] == ["done"]
+
+
+def test_an_event_about_a_mail_that_never_comes_is_nobodys_in_the_end(scene: Scene, receive: Receive) -> None:
+    receive(event("delivered", 999_999))
+    for days in range(1, 20):
+        read_all(scene, NOW + timedelta(days=days))
+    assert [(row.outcome, row.message_id) for row in scene.rows("inbox_item")] == [("not ours", 999_999)]
+    assert [row.status for row in scene.rows("inbox")] == ["done"]
+
+
+def test_a_replay_leaves_everything_as_it_is_and_finds_what_is_known_since(
+    scene: Scene, receive: Receive
+) -> None:
+    message_id = a_message(scene, "sent")
+    receive(event("delivered", message_id), event("click", message_id, 2), event("teleported", message_id, 3))
+    before = [scene.rows(table) for table in ("reaction", "inbox_item", "message", "point", "lead")]
+    replay(scene.database)
+    assert read_all(scene) == Read(items=3, not_understood=1)
+    assert [scene.rows(table) for table in ("reaction", "inbox_item", "message", "point", "lead")] == before
+
+
+def test_a_drop_that_is_told_late_and_its_order_make_no_difference(scene: Scene, receive: Receive) -> None:
+    one, other = a_message(scene, "unknown", 1), a_message(scene, "unknown", 2)
+    receive(event("processed", one))
+    receive(event("dropped", one, 2, reason="Spam Content"))
+    receive(event("dropped", other, 2, reason="Spam Content"))
+    receive(event("processed", other))
+    assert [scene.row("message", each).status for each in (one, other)] == ["failed", "failed"]
+
+
+def test_the_weightiest_reason_for_a_suppression_stands_whatever_came_first(
+    scene: Scene, receive: Receive
+) -> None:
+    one, other = a_message(scene, "sent", 1), a_message(scene, "sent", 2)
+    receive(event("bounce", one, type="bounce"))
+    receive(event("unsubscribe", one, 2))
+    receive(event("unsubscribe", other, 2))
+    receive(event("bounce", other, type="bounce"))
+    assert {row.reason for row in scene.rows("suppression")} == {"unsubscribed"}
+
+
 def test_an_empty_post_is_fine(receive: Receive) -> None:
-    assert receive() == Received()
+    assert receive() == Read()
 
 
 def test_a_nul_in_an_event_breaks_nothing(scene: Scene, receive: Receive) -> None:
@@ -201,9 +276,12 @@ def test_a_nul_in_an_event_breaks_nothing(scene: Scene, receive: Receive) -> Non
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"no", b"\xff\xfe", b"3", b"[" * 100_000])
-def test_a_signed_post_that_is_no_list_is_invalid(scene: Scene, body: bytes) -> None:
-    with pytest.raises(InvalidInputError):
-        receive_sendgrid_events(scene.database, body, signed(body), PUBLIC, NOW)
+def test_a_signed_post_that_is_no_list_is_kept_with_the_reason(scene: Scene, body: bytes) -> None:
+    receive_sendgrid_events(scene.database, body, signed(body), PUBLIC, NOW)
+    assert read_all(scene) == Read()
+    (post,) = scene.rows("inbox")
+    assert (post.body, post.status) == (body, "unusable")
+    assert "The post is no" in post.trouble
 
 
 def test_statements_do_not_depend_on_the_number_of_events(scene: Scene, receive: Receive) -> None:

@@ -35,6 +35,13 @@ def some_of_all(database: Database) -> None:
             attempts=0,
         )
         add_lead(connection, "Ben Two", look_at=NOW)
+        post = {"source": "sendgrid", "body": b"[]", "received_at": NOW, "attempts": 0}
+        first, *_ = (
+            add(connection, "inbox", status=status, **post) for status in ("done", "new", "unusable", "done")
+        )
+        for position, outcome in enumerate(("recorded", "unknown kind", "not ours", "unknown kind")):
+            about = {"inbox_id": first, "position": position, "source": "sendgrid", "key": str(position)}
+            add(connection, "inbox_item", kind="open", outcome=outcome, **about)
 
 
 def test_the_numbers_of_everything(database: Database) -> None:
@@ -46,6 +53,8 @@ def test_the_numbers_of_everything(database: Database) -> None:
     assert numbers.reactions == {"clicked": 2, "attended": 1, "downloaded": 1, "feedback": 1, "visited": 1}
     assert numbers.handoffs == {"open": 1}
     assert numbers.notices == {"planned": 1}
+    assert numbers.inbox == {"new": 1, "unusable": 1}
+    assert numbers.inbox_items == {"unknown kind": 2, "not ours": 1}
     assert numbers.stages == {"new": 3, "handed_off": 1}
 
 
@@ -108,4 +117,4 @@ def test_the_number_of_statements_is_fixed(database: Database) -> None:
         with database.read() as connection:
             status(connection, NOW)
 
-    assert count_statements(database, ask) == 12
+    assert count_statements(database, ask) == 15

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from leadnurture.store import Database, is_migrated, migrate, open_database
+from leadnurture.store.migrate import MIGRATIONS
 from leadnurture.store.tables import metadata
 from tests import databases
 
@@ -96,6 +99,21 @@ def test_a_database_is_migrated_once_its_migrations_have_run(empty: Database) ->
     assert not is_migrated(empty)
     migrate(empty)
     assert is_migrated(empty)
+
+
+def test_a_database_of_the_first_version_is_brought_along(empty: Database) -> None:
+    with empty.write() as connection:
+        configuration = Config()
+        configuration.set_main_option("script_location", str(MIGRATIONS))
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "2026_11_22_create")
+        connection.execute(text("INSERT INTO clock (id, now_at) VALUES (1, 7)"))
+    assert not is_migrated(empty)
+    migrate(empty)
+    assert is_migrated(empty)
+    with empty.read() as connection:
+        assert connection.execute(text("SELECT now_at FROM clock")).scalar_one() == 7
+        assert connection.execute(text("SELECT count(*) FROM tool_user")).scalar_one() == 0
 
 
 def test_asking_writes_nothing(empty: Database) -> None:

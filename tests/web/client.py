@@ -1,6 +1,7 @@
 """An HTTP client that speaks with an app directly, without a port."""
 
 import asyncio
+from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
 import httpx
@@ -13,6 +14,11 @@ class Client:
     def __init__(
         self, app: FastAPI, address: str = "127.0.0.1", host: str = "127.0.0.1", *, shows_bugs: bool = False
     ) -> None:
+        self.app = app
+        self.cookies: dict[str, str] = {}
+        """Sent with every request; those of the answers are added, as a browser does."""
+        self.headers: dict[str, str] = {}
+        """Sent with every request that does not say otherwise."""
         self._transport = httpx.ASGITransport(
             app, raise_app_exceptions=not shows_bugs, client=(address, 50_000)
         )
@@ -35,5 +41,20 @@ class Client:
         return self.request("POST", path, **what)
 
     async def _request(self, method: str, path: str, what: dict[str, Any]) -> httpx.Response:
+        headers = {**self.headers, **(what.pop("headers", None) or {})}
+        if self.cookies and "cookie" not in headers:
+            headers["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         async with httpx.AsyncClient(transport=self._transport, base_url=self._url) as client:
-            return await client.request(method, path, **what)
+            answer = await client.request(method, path, headers=headers, **what)
+        for morsel in _kept(answer):
+            self.cookies[morsel.key] = morsel.value
+            if not morsel.value:
+                del self.cookies[morsel.key]
+        return answer
+
+
+def _kept(answer: httpx.Response) -> list[Morsel[str]]:
+    """The cookies that an answer sets."""
+    return [
+        morsel for line in answer.headers.get_list("set-cookie") for morsel in SimpleCookie(line).values()
+    ]

@@ -1,6 +1,9 @@
 """A small world behind the doors: the sample company, applied, and a few leads in the midst of it."""
 
 import json
+import logging
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +13,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Connection, insert, select
 
-from leadnurture import engine
-from leadnurture.app import Examined, examine
+from leadnurture import access, engine
+from leadnurture.access import passwords
+from leadnurture.app import Examined, examine, machine_now
+from leadnurture.cli.logs import QUIET
+from leadnurture.domain.roles import Role
 from leadnurture.links import Links
 from leadnurture.mail.rendering import rendering
 from leadnurture.settings import Settings
@@ -24,7 +30,10 @@ ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 12, 9, 10, 40, tzinfo=UTC)
 """A Wednesday, 11:40 in the company's zone."""
 APPLIED = NOW - timedelta(days=30)
-KEY = "the-key-of-the-tests"
+KEY = "the-key-of-the-tests-which-is-long"
+SECRET = "a secret of the tests"
+PASSWORD = "a password of the tests"
+COOKIE = "leadnurture-8080-sign-in"
 HOSTILE = "<script>alert(1)</script>{{ 7*7 }}"
 
 
@@ -77,6 +86,31 @@ class World:
         where = [(one["step"], one["status"]) for one in self.rows("enrollment", lead_id=self.leads[lead])]
         return {name: row[name] for name in ("track", "stage", "fit", "engagement", "score")} | {"in": where}
 
+    def write_back(self, lead: str, text: str) -> None:
+        """A lead's answer, which nobody has sorted."""
+        with self.desk.database.write() as connection:
+            post = add(
+                connection,
+                "inbox",
+                source="inbound",
+                body=text.encode(),
+                received_at=NOW,
+                status="done",
+                attempts=1,
+            )
+            add(
+                connection,
+                "reply",
+                inbox_id=post,
+                lead_id=self.leads[lead],
+                message_id=self.message,
+                matched_by="token",
+                at=NOW,
+                sender=f"{lead}@example.com",
+                subject=f"Re: {HOSTILE}",
+                text=text,
+            )
+
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table, to see that nothing has changed."""
         with self.desk.database.read() as connection:
@@ -95,8 +129,10 @@ def sample() -> Examined:
 @pytest.fixture
 def desk(database: Database, tmp_path: Path) -> Desk:
     """An opened project on a database without any row."""
-    settings = Settings(project=tmp_path, api_key=SecretStr(KEY), secret=SecretStr("a secret of the tests"))
-    return Desk(settings, database, Links("a secret of the tests", "http://127.0.0.1"))
+    settings = Settings(project=tmp_path, api_key=SecretStr(KEY), secret=SecretStr(SECRET))
+    desk = Desk(settings, database, Links(SECRET, "http://127.0.0.1"))
+    access.take_up_key(database, KEY, "the tests", NOW)
+    return desk
 
 
 @pytest.fixture
@@ -116,6 +152,60 @@ def world(desk: Desk, sample: Examined) -> World:
 def client(world: World) -> Client:
     """Speaks with the app as a program on the same machine would."""
     return Client(create_app(world.desk))
+
+
+SignIn = Callable[..., Client]
+
+
+@pytest.fixture(scope="session")
+def hashed() -> str:
+    """What is kept of the password of everybody in the tests."""
+    return passwords.hashed(PASSWORD)
+
+
+@pytest.fixture
+def signed_in(desk: Desk, hashed: str) -> SignIn:
+    """`signed_in("sales", "lena")` speaks as the browser in which Lena is signed in, with that role."""
+
+    def sign_in(role: Role, name: str = "", **options: Any) -> Client:  # noqa: ANN401 - of the client
+        client = Client(create_app(desk), **options)
+        client.cookies[COOKIE] = cookie(desk, add_user(desk, name or f"a-{role}", role, hashed))
+        client.headers["Sec-Fetch-Site"] = "same-origin"
+        return client
+
+    return sign_in
+
+
+def add_user(desk: Desk, name: str, role: Role, hashed: str) -> int:
+    """A user with the password of the tests, unless there is one; his id."""
+    with desk.database.write() as connection:
+        users = metadata.tables["tool_user"]
+        known = connection.scalar(select(users.c.id).where(users.c.name_key == name))
+        row = {"name": name, "name_key": name, "role": role, "password": hashed, "created_at": NOW}
+        return known or add(connection, "tool_user", **row)
+
+
+def cookie(desk: Desk, user_id: int) -> str:
+    """What a browser shows in which that user has just signed in."""
+    now = machine_now()
+    return access.Browsers(SECRET).show(access.begin_again(desk.database, user_id, now), now)
+
+
+SECRETS = re.compile(
+    rf"{KEY}|{PASSWORD}|{SECRET}|[$]argon2|\bln_[\w-]{{40}}|[0-9]+~[\w.~%-]*[.][\w-]{{20}}|[\w-]{{43}}|@example[.]com"
+)
+
+
+@pytest.fixture(autouse=True)
+def nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No test of the web leaves a password, a key, a token or an address in a log, however much is logged."""
+    caplog.set_level(logging.DEBUG)
+    for name in QUIET:  # as the product has it at any level
+        caplog.set_level(logging.WARNING, name)
+    yield
+    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
+    told = [caplog.handler.format(record) for record in records]
+    assert [line for line in told if SECRETS.search(line)] == []
 
 
 def add(connection: Connection, table: str, **values: object) -> int:

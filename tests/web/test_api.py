@@ -1,12 +1,17 @@
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from leadnurture import access
+from leadnurture.app import readers
+from leadnurture.inbox import keep_for_now, replay, work_off
 from tests.web.client import Client
 from tests.web.conftest import KEY, NOW, ROOT, World
 
+MACHINE = datetime(2031, 1, 1, tzinfo=UTC)
 AUTHORISED = {"Authorization": f"Bearer {KEY}"}
 EXAMPLES = re.findall(r"```json\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL)
 
@@ -32,9 +37,7 @@ def test_without_the_key_nothing_is_taken(world: World, client: Client, path: st
 
 
 def test_an_empty_key_opens_nothing(world: World, client: Client) -> None:
-    world.desk.settings = world.desk.settings.model_copy(
-        update={"api_key": type(world.desk.settings.api_key)("")}
-    )
+    access.take_up_key(world.desk.database, "", "the tests", NOW)
     assert client.post("/api/leads", json=[], headers={"Authorization": "Bearer "}).status_code == 401
 
 
@@ -231,3 +234,42 @@ def test_markup_and_formulas_are_kept_as_they_are(world: World, client: Client) 
     )
     (lead,) = world.rows("lead", email_key="ann@example.com")
     assert (lead["first_name"], lead["last_name"]) == ("=HYPERLINK(1)", "<b>'; DROP TABLE lead")
+
+
+# Kept before it is read
+
+
+def test_a_call_is_kept_as_it_came(world: World, client: Client) -> None:
+    body = b'[{"id": "1", "kind": "replied",  "email": "sverre@example.com"}, 7]'
+    assert client.post("/api/reactions", content=body, headers=AUTHORISED).status_code == 207
+    assert client.post("/api/reactions", content=b"[7]", headers=AUTHORISED).status_code == 422
+    posts = [(row["source"], row["body"], row["status"]) for row in world.rows("inbox")]
+    assert posts == [("reactions", body, "done"), ("reactions", b"[7]", "unusable")]
+    assert [(row["key"], row["kind"]) for row in world.rows("inbox_item")] == [("1", "replied")]
+
+
+@pytest.mark.parametrize(
+    ("source", "told", "table"),
+    [
+        ("reactions", {"id": "1", "kind": "replied", "email": "sverre@example.com"}, "reaction"),
+        ("leads", {"email": "ann@example.com"}, "lead"),
+    ],
+)
+def test_what_was_kept_when_the_process_died_is_read_by_another(
+    world: World, source: str, told: dict[str, str], table: str
+) -> None:
+    before = len(world.rows(table))
+    database = world.desk.database
+    keep_for_now(database, source, json.dumps(told).encode(), NOW, MACHINE)
+    read = readers(world.desk.links)
+    assert work_off(database, read, NOW, lambda: MACHINE).posts == 0  # it may still be at it
+    assert work_off(database, read, NOW, lambda: MACHINE + timedelta(hours=1)).posts == 1
+    assert len(world.rows(table)) == before + 1
+
+
+def test_a_replay_does_not_undo_what_was_told_later(world: World, client: Client) -> None:
+    for role in ("manager", "head"):
+        tell(client, "leads", {"email": "ann@example.com", "role": role})
+    replay(world.desk.database)
+    assert work_off(world.desk.database, readers(world.desk.links), NOW, lambda: MACHINE).posts == 2
+    assert world.rows("lead", email_key="ann@example.com")[0]["role"] == "head"

@@ -1,9 +1,11 @@
 """The pages as people meet them: in a browser, wide and narrow, light and dark, with and without script."""
 
+import http.server
 import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from leadnurture.store import Database, open_database
 from leadnurture.web import create_app
-from tests.web.conftest import World
+from tests.web.conftest import COOKIE, PASSWORD, World, add_user, cookie
 
 pytestmark = pytest.mark.browser
 AXE = (Path(__file__).parent / "vendor/axe.min.js").read_text()
@@ -27,12 +29,18 @@ PAGES = {
     "programs": "/programs",
     "program": "/programs/scaling-series",
     "handoffs": "/handoffs",
+    "replies": "/replies",
     "leads": "/leads",
     "lead": "/leads/{ingrid}",
     "hostile lead": "/leads/{mallory}",
     "outbox": "/outbox",
     "mail": "/outbox/{message}",
     "no such page": "/nothing",
+    "sign in": "/sign-in",
+    "account": "/account",
+    "users": "/users",
+    "keys": "/keys",
+    "audit": "/audit",
 }
 DOORS = ["unsubscribe", "register", "handoff"]
 NewContext = Callable[..., BrowserContext]
@@ -47,10 +55,27 @@ def database(sqlite_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
+def new_context(new_context: NewContext, world: World, hashed: str) -> NewContext:
+    """Makes browser contexts in which Lena is signed in, who may do all here."""
+    lena = add_user(world.desk, "lena", "admin", hashed)
+
+    def signed_in(*, is_signed_in: bool = True, **options: Any) -> BrowserContext:  # noqa: ANN401 - Playwright's
+        context = new_context(**options)
+        if is_signed_in:
+            value = cookie(world.desk, lena)
+            context.add_cookies([{"name": COOKIE, "value": value, "url": "http://127.0.0.1"}])
+        return context
+
+    return signed_in
+
+
+@pytest.fixture
 def site(world: World) -> Iterator[str]:
     """The address of a running server."""
+    world.write_back("sverre", "Could you call me on Thursday at ten?")
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(create_app(world.desk), log_config=None, lifespan="off", ws="none")
+        app = create_app(world.desk)
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -152,6 +177,82 @@ def test_a_lead_unsubscribes_by_a_button(site: str, world: World, new_context: N
     page.get_by_role("button", name="Unsubscribe from everything").click()
     expect(page.get_by_role("heading")).to_have_text("You will get no more mail from us")
     assert [row["email_key"] for row in world.rows("suppression")] == ["ingrid@example.com"]
+
+
+def test_somebody_signs_in_by_keys_alone_and_out_again(
+    site: str, world: World, new_context: NewContext
+) -> None:
+    page = new_context(is_signed_in=False, viewport={"width": 390, "height": 844}).new_page()
+    page.goto(f"{site}/leads?q=ingrid")
+    expect(page).to_have_title("Sign in · Querfeld")
+    for word in ("lena", PASSWORD):
+        page.keyboard.type(word)
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{site}/leads?q=ingrid")
+    page.get_by_role("link", name="lena").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.go_back()
+    page.reload()
+    expect(page).to_have_title("Sign in · Querfeld")
+    assert [row["act"] for row in world.rows("audit", actor="lena")] == ["signed in", "signed out"]
+
+
+def test_an_admin_adds_a_user_and_removes_one(site: str, world: World, new_context: NewContext) -> None:
+    page = new_context(viewport={"width": 390, "height": 844}).new_page()
+    page.goto(f"{site}/users")
+    page.get_by_label("Name to sign in with").fill("marc@example.com")
+    page.locator("form[action='/users'] select").select_option("sales")
+    page.get_by_role("button", name="Add, and show the password").click()
+    expect(page.get_by_role("status")).to_contain_text("The password of marc@example.com")
+    assert violations(page) == []
+    page.get_by_role("button", name="Change… marc@example.com").click()
+    sheet = page.get_by_role("dialog", name="marc@example.com")
+    expect(sheet.get_by_role("combobox")).to_be_focused()
+    assert violations(page) == []
+    sheet.get_by_role("button", name="Remove").click()
+    expect(page).to_have_url(f"{site}/users")
+    assert [row["name"] for row in world.rows("tool_user")] == ["lena"]
+
+
+def test_a_page_of_another_site_posts_in_vain(site: str, world: World, new_context: NewContext) -> None:
+    """Another port is another origin, and the same site: the browser sends the cookie, and says who asks."""
+    page = new_context().new_page()
+    html = (
+        f'<form method=post action="{site}/users">'
+        "<input name=name value=mallory><input name=role value=admin></form>"
+    )
+    with served(html) as elsewhere:
+        page.goto(elsewhere)
+        with page.expect_navigation():
+            page.evaluate("document.forms[0].submit()")
+    expect(page.get_by_role("heading")).to_have_text("This is not open to you")
+    assert [row["name"] for row in world.rows("tool_user")] == ["lena"]
+
+
+@contextmanager
+def served(html: str) -> Iterator[str]:
+    """The address of a foreign page."""
+
+    class Foreign(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Foreign)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_axe_is_awake(new_context: NewContext) -> None:

@@ -30,7 +30,8 @@ async def chunks(size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("path", "limit"), [("/api/leads", 1), ("/u/token", 1), ("/hooks/sendgrid/events", 5)]
+    ("path", "limit"),
+    [("/api/leads", 1), ("/u/token", 1), ("/hooks/sendgrid/events", 5), ("/hooks/sendgrid/inbound", 32)],
 )
 def test_a_body_over_the_limit_never_reaches_the_door(client: Client, path: str, limit: int) -> None:
     fits, too_much = b"x" * (limit * MEGABYTE), b"x" * (limit * MEGABYTE + 1)

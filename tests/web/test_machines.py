@@ -10,10 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from leadnurture.app import machine_now, readers
+from leadnurture.inbox import keep, work_off
 from leadnurture.store import open_database
 from leadnurture.web import create_app
 from tests.web.client import Client
-from tests.web.conftest import Desk, World
+from tests.web.conftest import NOW, Desk, World
 
 HOOK = "/hooks/sendgrid/events"
 SAMPLE = re.compile(r'^leadnurture_[a-z_]+(\{[a-z_]+="[^"]*"\})? \d+$')
@@ -82,13 +84,27 @@ def event(world: World, **told: object) -> bytes:
     return json.dumps([told | {"leadnurture_message": str(world.message)}]).encode()
 
 
-def test_a_signed_event_is_recorded_before_it_is_answered(world: World, sendgrid: SendGrid) -> None:
+def test_a_signed_event_is_kept_before_it_is_answered_and_read_at_once(
+    world: World, sendgrid: SendGrid
+) -> None:
     client = Client(create_app(world.desk))
     body = event(world)
-    for recorded in (1, 0):
+    for is_new in (True, False):
         answer = client.post(HOOK, content=body, headers=sendgrid.headers(body))
-        assert (answer.status_code, answer.json()["recorded"]) == (200, recorded)
+        assert (answer.status_code, answer.json()["is_new"]) == (200, is_new)
+    assert [row["body"] for row in world.rows("inbox")] == [body]
     assert [row["kind"] for row in world.rows("reaction", kind="bounced")] == ["bounced"]
+
+
+def test_a_post_with_another_ahead_of_it_is_left_to_the_worker(world: World, sendgrid: SendGrid) -> None:
+    keep(world.desk.database, "sendgrid", b"[]", NOW)
+    client = Client(create_app(world.desk))
+    body = event(world)
+    assert client.post(HOOK, content=body, headers=sendgrid.headers(body)).status_code == 200
+    assert [row["status"] for row in world.rows("inbox")] == ["new", "new"]
+    work_off(world.desk.database, readers(world.desk.links), NOW, machine_now)
+    assert [row["status"] for row in world.rows("inbox")] == ["done", "done"]
+    assert len(world.rows("reaction", kind="bounced")) == 1
 
 
 @pytest.mark.parametrize("spoil", ["body", "signature", "timestamp", "nothing", "garbage"])
@@ -117,7 +133,7 @@ def test_without_a_key_no_event_is_believed(world: World, client: Client) -> Non
 
 
 def test_machines_are_answered_as_machines(world: World, client: Client) -> None:
-    for path in ("/api/nothing", "/hooks/nothing", "/hooks/sendgrid/inbound"):
+    for path in ("/api/nothing", "/hooks/nothing", "/hooks/sendgrid/nothing"):
         answer = client.post(path)
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/json"

@@ -35,6 +35,7 @@ def upgrade() -> None:
     _create_journeys()
     _create_reactions()
     _create_sales()
+    _create_inbox()
     _create_operations()
 
 
@@ -622,22 +623,65 @@ def _create_sales() -> None:
     op.create_index("ix_deal_lead_id", "deal", ["lead_id"])
 
 
-def _create_operations() -> None:
-    """What comes in, what runs, and who did what."""
+def _create_inbox() -> None:
+    """What comes in."""
     op.create_table(
-        "provider_event",
+        "inbox",
         sa.Column("id", ID, autoincrement=True, nullable=False),
-        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("key", sa.String()),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("received_at", INSTANT, nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("retry_at", INSTANT),
+        sa.Column("trouble", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name="pk_inbox"),
+        sa.UniqueConstraint("source", "key", name="uq_inbox_source_key"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_inbox_open", "inbox", ["id"], **only("status <> 'done'"))
+    op.create_table(
+        "inbox_item",
+        sa.Column("inbox_id", ID, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("message_id", sa.BigInteger()),
-        sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("received_at", INSTANT, nullable=False),
         sa.Column("outcome", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_provider_event"),
-        sa.UniqueConstraint("provider", "key", name="uq_provider_event_provider_key"),
+        sa.PrimaryKeyConstraint("inbox_id", "position", name="pk_inbox_item"),
+        sa.ForeignKeyConstraint(["inbox_id"], ["inbox.id"], name="fk_inbox_item_inbox_id"),
+        sa.UniqueConstraint("source", "key", name="uq_inbox_item_source_key"),
+    )
+    op.create_index("ix_inbox_item_odd", "inbox_item", ["outcome"], **only("outcome <> 'recorded'"))
+    op.create_table(
+        "reply",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("inbox_id", ID, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("message_id", sa.BigInteger()),
+        sa.Column("matched_by", sa.String(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("sender", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("sorted_at", INSTANT),
+        sa.Column("sorted_by", sa.String()),
+        sa.Column("decision", sa.String()),
+        sa.PrimaryKeyConstraint("id", name="pk_reply"),
+        sa.ForeignKeyConstraint(["inbox_id"], ["inbox.id"], name="fk_reply_inbox_id"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_reply_lead_id"),
+        sa.UniqueConstraint("inbox_id", name="uq_reply_inbox_id"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_reply_lead_id", "reply", ["lead_id"])
+    op.create_index("ix_reply_unsorted", "reply", ["lead_id"], **only("sorted_at IS NULL"))
+
+
+def _create_operations() -> None:
+    """What runs, and who did what."""
     op.create_table(
         "wave",
         sa.Column("program", sa.String(), nullable=False),

@@ -1,0 +1,91 @@
+"""Commands about what came in: read it again, see replies and sort them, settle mails in doubt."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import typer
+
+from leadnurture.app import Project, open_project, read_inbox
+from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
+from leadnurture.errors import InvalidInputError
+
+SOMEBODY = "a person at the command line"
+SOURCES = ("sendgrid", "inbound", "leads", "reactions")
+
+
+def replay(
+    source: Annotated[
+        str | None, typer.Option(help="Only what came from there: sendgrid, inbound, leads, reactions.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what came in from that day on.")
+    ] = None,
+    project: ProjectFolder = HERE,
+    form: OutputFormat = Format.text,
+) -> None:
+    """Read again what came in; what was recorded is not recorded twice."""
+    from leadnurture import inbox
+
+    if source is not None and source not in SOURCES:
+        raise InvalidInputError(f'Nothing comes from "{source}"; there are {", ".join(SOURCES)}.')
+    opened = open_project(project)
+    begins = None if since is None else _midnight(opened, since.date())
+    inbox.replay(opened.database, source=source, since=begins)
+    counts = {"read": 0, "failed": 0}
+    with progress("Reading", form) as say:
+        is_done = False
+        while not is_done:
+            done = read_inbox(opened, opened.clock())
+            counts["read"] += done.posts - done.failed
+            counts["failed"] += done.failed
+            is_done = done.is_done
+            say(f"{counts['read']:,} posts")
+    show(counts, form, lambda: f"{counts['read']:,} posts read, {counts['failed']:,} failed.")
+    if counts["failed"]:
+        raise typer.Exit(1)
+
+
+def _midnight(project: Project, day: date) -> datetime:
+    zone = ZoneInfo(project.definitions().company.zone)
+    return datetime(day.year, day.month, day.day, tzinfo=zone)
+
+
+def replies(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
+    """List the replies that wait to be sorted."""
+    from leadnurture import reports
+
+    opened = open_project(project)
+    with opened.database.read() as connection:
+        rows = reports.unsorted_replies(connection)
+    show(rows, form, lambda: reports.render_replies(rows))
+
+
+def sort(
+    reply: Annotated[int, typer.Argument(metavar="REPLY", help="Its number in `leadnurture replies`.")],
+    decision: Annotated[
+        Literal["resume", "end", "unsubscribe"], typer.Argument(metavar="resume|end|unsubscribe")
+    ],
+    by: Annotated[str, typer.Option(help="Who says so.")] = SOMEBODY,
+    project: ProjectFolder = HERE,
+) -> None:
+    """Sort a reply, so that the lead's mail goes on or ends."""
+    from leadnurture.engine import sort_reply
+
+    opened = open_project(project)
+    done = sort_reply(opened.database, reply, decision, by, opened.clock())
+    told("Sorted." if done.was_open else f"Sorted before as {done.decision}, by {done.by}.")
+
+
+def settle(
+    mail: Annotated[int, typer.Argument(metavar="MAIL", help="Its number in the outbox.")],
+    outcome: Annotated[Literal["sent", "failed"], typer.Argument(metavar="sent|failed")],
+    by: Annotated[str, typer.Option(help="Who says so.")] = SOMEBODY,
+    project: ProjectFolder = HERE,
+) -> None:
+    """Settle a mail whose outcome is unknown, by hand."""
+    from leadnurture.engine import settle_by_hand
+
+    opened = open_project(project)
+    settle_by_hand(opened.database, mail, outcome, by, opened.clock())
+    told(f"Mail {mail} is {outcome}.")

@@ -1,0 +1,216 @@
+"""Reads what other systems told by the API, post by post. Every post may be read again.
+
+One idea to hold: an item counts once by its teller's id. One that cannot be used becomes a `Fault` with place
+and remedy; the others are recorded.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, select
+
+from leadnurture import engine
+from leadnurture.domain.company import Company
+from leadnurture.domain.condition import Value
+from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.vocabulary import BUILT_IN_FACTS
+from leadnurture.errors import InvalidInputError
+from leadnurture.imports.told import (
+    LEAD,
+    REACTION,
+    Fault,
+    ToldAttendance,
+    ToldDeal,
+    ToldLead,
+    ToldReaction,
+    checked,
+    items_of,
+    nearest,
+    typed_facts,
+    unknown_names,
+)
+from leadnurture.inbox import Item, Post, Read, keep_items
+from leadnurture.store import Database
+from leadnurture.store.tables import metadata
+
+SOURCE: Final = "api"
+OUTCOMES: Final[Mapping[str, Literal["won", "lost"]]] = {"deal_won": "won", "deal_lost": "lost"}
+DEAL_WON: Final = "account.deal_won"
+NO_LEAD: Final = ("email", "no lead has this address", "tell of the lead by POST /api/leads first")
+ITEM: Final = metadata.tables["inbox_item"]
+_DEAL: Final = metadata.tables["deal"]
+_LEAD: Final = metadata.tables["lead"]
+
+
+@dataclass
+class Outcome:
+    """What became of a post's items."""
+
+    told: int
+    recorded: int = 0
+    duplicates: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def faulty(self) -> int:
+        """How many items cannot be used."""
+        return len({fault.item for fault in self.faults})
+
+    def read(self) -> Read:
+        """As the inbox counts. InvalidInputError where nothing of it can be used."""
+        if self.told and self.faulty == self.told:
+            first = self.faults[0]
+            raise InvalidInputError(f"No item can be used; the first: {first.at} {first.problem}".strip())
+        return Read(self.told, self.recorded, self.duplicates, not_understood=self.faulty)
+
+
+# --- reactions -----------------------------------------------------------------------------------------
+
+
+def read_reactions(database: Database, post: Post, now: datetime) -> Outcome:
+    """Records reactions, deals and closed attendance lists. InvalidInputError for what is no JSON."""
+    items = items_of(post.body)
+    good, faults = checked(items, REACTION, tagged=True)
+    outcome = Outcome(len(items), faults=faults)
+    definitions = _definitions(database)
+    for index, told in list(good.items()):
+        if not isinstance(told, ToldDeal) and (unknown := unknown_names(told, definitions)):
+            outcome.faults.append(Fault(index, *unknown, id=told.id))
+            del good[index]
+    _record(database, {i: told for i, told in good.items() if isinstance(told, ToldReaction)}, outcome, now)
+    _set_deals(database, {i: told for i, told in good.items() if isinstance(told, ToldDeal)}, outcome, now)
+    for attendance in good.values():
+        if isinstance(attendance, ToldAttendance):
+            engine.close_session(
+                database, attendance.content, attendance.session, attendance.attended, now, SOURCE
+            )
+            outcome.recorded += 1
+    faulty = {fault.item for fault in outcome.faults}
+    _remember(database, post, {i: (told.id, told.kind) for i, told in good.items() if i not in faulty})
+    return outcome
+
+
+def _definitions(database: Database) -> Definitions:
+    with database.read() as connection:
+        return engine.current_definitions(connection)
+
+
+def _record(database: Database, told: Mapping[int, ToldReaction], outcome: Outcome, now: datetime) -> None:
+    if not told:
+        return
+    reactions = [
+        engine.NewReaction(
+            kind=item.kind,
+            key=item.id,
+            source=SOURCE,
+            at=item.at,
+            email=item.email,
+            content=item.content,
+            session=item.session,
+            argument=item.argument,
+        )
+        for item in told.values()
+    ]
+    recorded = engine.record_reactions(database, reactions, now)
+    indexes = list(told)
+    outcome.recorded += recorded.recorded
+    outcome.duplicates += recorded.duplicates
+    outcome.faults += [Fault(indexes[i], *NO_LEAD, id=told[indexes[i]].id) for i in recorded.unknown]
+
+
+def _set_deals(database: Database, told: Mapping[int, ToldDeal], outcome: Outcome, now: datetime) -> None:
+    if not told:
+        return
+    with database.read() as connection:
+        leads = _leads_by_email(connection, [item.email for item in told.values()])
+        known = _known(connection, _DEAL.c.key, [f"{SOURCE}:{item.id}" for item in told.values()])
+    for index, item in told.items():
+        lead_id = leads.get(item.email.casefold())
+        key = f"{SOURCE}:{item.id}"
+        if lead_id is None:
+            outcome.faults.append(Fault(index, *NO_LEAD, id=item.id))
+        elif key in known:
+            outcome.duplicates += 1
+        else:
+            engine.set_deal(database, lead_id, OUTCOMES[item.kind], item.value, key, now)
+            outcome.recorded += 1
+
+
+def _leads_by_email(connection: Connection, emails: Sequence[str]) -> dict[str, int]:
+    keys = {email.casefold() for email in emails}
+    found = connection.execute(select(_LEAD.c.email_key, _LEAD.c.id).where(_LEAD.c.email_key.in_(keys)))
+    return {row.email_key: row.id for row in found}
+
+
+def _known(connection: Connection, column: Any, keys: Sequence[str], *where: Any) -> set[str]:  # noqa: ANN401 - columns
+    return set(connection.scalars(select(column).where(column.in_(keys), *where)))
+
+
+# --- leads ---------------------------------------------------------------------------------------------
+
+
+def read_leads(database: Database, post: Post, now: datetime) -> Outcome:
+    """Creates leads, or changes what is said of them; who has an address already is that lead."""
+    items = items_of(post.body)
+    good, faults = checked(items, LEAD)
+    outcome = Outcome(len(items), faults=faults)
+    fresh = _not_told_before(database, post, good, outcome)
+    inputs = _inputs(fresh, _definitions(database).company, outcome)
+    if inputs:
+        engine.import_leads(database, list(inputs.values()), now, SOURCE)
+        # After the import: who dies in between imports the same again, which is harmless.
+        _remember(database, post, {index: (fresh[index].id, "lead") for index in inputs})
+    outcome.recorded = len(inputs)
+    return outcome
+
+
+def _not_told_before(
+    database: Database, post: Post, told: Mapping[int, ToldLead], outcome: Outcome
+) -> dict[int, ToldLead]:
+    """Those whose id is new: a late repetition must not undo what was told after it."""
+    keys = {index: _key(post, index, item.id) for index, item in told.items()}
+    with database.read() as connection:
+        seen = _known(connection, ITEM.c.key, list(keys.values()), ITEM.c.source == post.source)
+    fresh: dict[int, ToldLead] = {}
+    for index, item in told.items():
+        if keys[index] in seen:
+            outcome.duplicates += 1
+        else:
+            fresh[index] = item
+            seen.add(keys[index])
+    return fresh
+
+
+def _key(post: Post, index: int, told: str | None) -> str:
+    """The teller's id; without one, the place where it was told."""
+    return told or f"post {post.id} item {index}"
+
+
+def _remember(database: Database, post: Post, told: Mapping[int, tuple[str | None, str]]) -> None:
+    items = [Item(index, _key(post, index, key), kind) for index, (key, kind) in told.items()]
+    if items:
+        database.run(lambda connection: keep_items(connection, post, items))
+
+
+def _inputs(told: Mapping[int, ToldLead], company: Company, outcome: Outcome) -> dict[int, engine.LeadInput]:
+    kinds = {DEAL_WON: BUILT_IN_FACTS[DEAL_WON]} | dict(company.facts)
+    owners = [name for person in company.people for name in (person.id, person.email)]
+    inputs: dict[int, engine.LeadInput] = {}
+    for index, item in told.items():
+        facts, fault = typed_facts(item.facts, kinds)
+        if item.owner and item.owner not in owners:
+            remedy = nearest(item.owner, [person.id for person in company.people])
+            fault = ("owner", f'unknown person "{item.owner}"', remedy)
+        if fault:
+            outcome.faults.append(Fault(index, *fault, id=item.id))
+        else:
+            inputs[index] = _input(item, facts)
+    return inputs
+
+
+def _input(told: ToldLead, facts: Mapping[str, Value]) -> engine.LeadInput:
+    plain = told.model_dump(exclude={"id", "facts", "consents"})
+    consents = tuple((item.purpose, item.given_at, item.source, item.wording) for item in told.consents)
+    return engine.LeadInput(**plain, facts=facts, consents=consents)
