@@ -45,9 +45,10 @@ class Worker:
             signal.signal(number, lambda *_: self._is_over.set())
         mail.recover(self._project.database, self._project.clock(), machine_now())
         clock = Clock(self)
+        # Said first: with the first run Prefect takes the logs over, and nobody would read this line.
+        logger.info("The worker is at work")
         clock.start()
         notify("READY=1")
-        logger.info("The worker is at work")
         self._is_over.wait()
         notify("STOPPING=1")
         clock.stop()

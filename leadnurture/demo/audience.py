@@ -224,7 +224,7 @@ class Audience:
             self._intend(act)
         elif verb in {"declines", "knows"}:
             self._decline(act.email, self._meant(verb, argument))
-        elif verb in {"tag", "product"}:
+        elif verb in {"tag", "product", "interest"}:
             self._leads.append({"email": act.email, f"{verb}s": [argument]})
         elif verb == "date":
             fact, _, days = argument.partition("=")

@@ -1,9 +1,9 @@
 """When the clock of the demo stops: whole hours of two days a week, so that what falls due gathers there.
 
 One idea to hold: a wave costs the machine the same for one lead as for a thousand, so looks and waves wait
-for the next round, and the rounds lie further and further apart. Mails and what sales owes do not wait: the
-clock stops for them on its way. People answer in between, too: the mails of Tuesday by Thursday, and those of
-Thursday by the next Tuesday.
+for the next round, and for a year the rounds lie further and further apart. Mails and what sales owes do not
+wait: the clock stops for them on its way. People answer in between, too: the mails of Tuesday by Thursday,
+and those of Thursday by the next Tuesday.
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,8 @@ STRIDES: Final = (
     (timedelta(weeks=7), timedelta(weeks=1)),
     (timedelta(weeks=11), timedelta(weeks=2)),
     (timedelta(weeks=12), timedelta(weeks=4)),
-    (timedelta.max, timedelta(weeks=13)),
+    (timedelta(weeks=54), timedelta(weeks=13)),
+    (timedelta.max, timedelta(weeks=4)),
 )
 """Until how long after the beginning, how much time lies between two rounds at least."""
 

@@ -3,6 +3,7 @@
 Time is counted from the first wave. Ctrl-C and the end of the time lead the same way out.
 """
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -20,13 +21,16 @@ from leadnurture.demo.director import BEGINS, Director, Happening, set_clock
 from leadnurture.demo.roles import CALLED_OFF
 from leadnurture.demo.screen import Screen, open_screen
 from leadnurture.demo.stage import call_sessions_off, leave_settings, reserved, set_up
-from leadnurture.demo.summary import Summary, summarize, told
+from leadnurture.demo.summary import Summary, summarize
+from leadnurture.demo.telling import told
 from leadnurture.demo.tree import Tree, left_behind
 from leadnurture.demo.visits import Visitor
 from leadnurture.store.tables import metadata
 
 DRAIN_SECONDS: Final = 8.0
 ANSWERS_WITHIN: Final = 30.0
+WIDTH: Final = 100
+"""Columns of the summary where there is no terminal."""
 
 
 def run(root: Path, seconds: float | None) -> int:
@@ -41,7 +45,7 @@ def run(root: Path, seconds: float | None) -> int:
         summary, errors = _play(project, screen, seconds)
         survivors = left_behind(project.settings.data)
         project.close()
-    sys.stdout.write(told(summary) + "\n")
+    sys.stdout.write(told(summary, shutil.get_terminal_size((WIDTH, 24)).columns) + "\n")
     problems = [*summary.problems, *errors]
     if survivors:
         problems.append(f"Processes were left behind: {', '.join(map(str, survivors))}.")
@@ -54,7 +58,7 @@ def _play(project: Project, screen: Screen, seconds: float | None) -> tuple[Summ
     supervisor = Supervisor(project, next_free=True)
     with supervisor.stops_on_signals():
         supervisor.start()
-        screen.progress("starting Prefect's server, the web server and the worker (a quarter of a minute)")
+        screen.progress("Starting Prefect's server, the web server and the worker (a quarter of a minute)")
         supervisor.wait_ready(screen.progress)
         for address in supervisor.addresses():
             screen.say(address)
@@ -64,7 +68,7 @@ def _play(project: Project, screen: Screen, seconds: float | None) -> tuple[Summ
         game = _Game(project, screen, supervisor, seconds)
         game.play()
         shown = game.tree.waves_shown()
-        screen.progress("stopping")
+        screen.progress("Stopping")
     return summarize(project, BEGINS, game.director.now, shown), game.tree.errors()
 
 

@@ -17,7 +17,8 @@ class Role:
 
     Answers of a reader: click, register, decline, reply, pricing, submit, download, feedback:WORD.
     How he acts at a session for which he has a seat: attends, misses, or vanishes (nobody ever tells).
-    What others tell of him: declines:CONTENT, knows:TOPIC, tag:WORD, product:WORD, date:FACT=DAYS ahead.
+    What others tell of him: declines:CONTENT, knows:TOPIC, interest:TOPIC, tag:WORD, product:WORD,
+    date:FACT=DAYS ahead.
     """
 
     lines: Mapping[str, str]
@@ -79,6 +80,7 @@ MIGRATION: Final = (
     _role(starts="invite", invite="decline"),
     _role(starts="invite", last_call="register, attends"),
     _role(starts="invite", last_call="decline"),
+    _role(starts="invite", last_call="decline"),
     _role(starts="invite"),
     _role(starts="read", read="download"),
     # The session in January is called off.
@@ -93,6 +95,8 @@ ACQUAINTED: Final = (
     _role(hello="click, declines:two-clouds", secure="click", invite="register, attends"),
     _role(hello="declines:two-clouds", secure="click", invite="register, misses"),
     _role(hello="declines:two-clouds", secure="click", invite="register, vanishes"),
+    _role(hello="declines:two-clouds", secure="click", invite="register, vanishes"),
+    _role(hello="declines:two-clouds", secure="click", invite="register", seat="decline"),
     _role(hello="declines:two-clouds", secure="click", invite="register", seat="decline"),
     # The session in January is called off.
     _role(hello="declines:two-clouds", secure="+9 click", invite="register, attends"),
@@ -112,6 +116,8 @@ TRADE_SHOW: Final = (
     _role(interests=("scaling",), enter="knows:scaling", invite="register, attends"),
     _role(interests=("scaling",), enter="knows:scaling", invite="register, misses"),
     _role(interests=("scaling",), enter="knows:scaling", invite="register, vanishes"),
+    _role(interests=("scaling",), enter="knows:scaling", invite="register, vanishes"),
+    _role(interests=("scaling",), enter="knows:scaling", invite="register", seat="decline"),
     _role(interests=("scaling",), enter="knows:scaling", invite="register", seat="decline"),
     # His session is called off.
     _role(interests=("scaling",), weekly__2="knows:scaling, declines:scaling-2", invite="register, attends"),
@@ -131,17 +137,18 @@ DIGEST: Final = (
     _role(digest="pricing", quarter="pricing"),
     _role(digest="tag:competitor", quarter="tag:competitor"),
 )
+READS: Final = "interest:security, interest:monitoring"
 RECYCLE: Final = (
     _role(rest="submit"),
     _role(rest="date:budget_on=40", ready="click"),
     _role(rest="date:budget_on=40", ready="submit"),
     _role(rest="date:budget_on=40"),
     _role(rest=f"{EVERYTHING}, date:budget_on=100", wait="submit"),
-    _role(rest="date:budget_on=200"),
-    _role(warm="submit"),
+    _role(rest=f"{READS}, date:budget_on=200"),
+    _role(rest=READS, warm="submit"),
     _role(undated=True, rest=EVERYTHING, question="date:budget_on=60"),
     _role(undated=True, rest=EVERYTHING),
-    _role(),
+    _role(rest=READS, warm="submit"),
     _role(rest="reply"),
     _role(rest="pricing"),
     _role(rest="tag:competitor"),
@@ -180,6 +187,7 @@ QUIET: Final = (
     _role(late=True, day="register, attends"),
     _role(late=True, day="register, misses"),
     _role(late=True, day="register, vanishes"),
+    _role(late=True, day="register", seat="decline"),
     _role(late=True, day="register", seat="decline"),
 )
 UNDERSTUDIES: Final[Mapping[str, tuple[Role, ...]]] = {

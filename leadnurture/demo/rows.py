@@ -94,9 +94,11 @@ def _letter(row: Any) -> Letter:  # noqa: ANN401 - a row
 
 
 def newcomers(connection: Connection, since: int) -> list[Newcomer]:
-    """The enrollments above an id, in the order of their addresses."""
+    """The enrollments above an id, those first whose lead has the fewest colleagues."""
     enrollment, lead, interest, fact = (_of(name) for name in ("enrollment", "lead", "interest", "lead_fact"))
     topics = select(func.group_concat(interest.c.topic.distinct())).where(interest.c.lead_id == lead.c.id)
+    other = lead.alias()
+    colleagues = select(func.count()).where(other.c.account_id == lead.c.account_id)
     dated = select(fact.c.number).where(fact.c.lead_id == lead.c.id, fact.c.name == "budget_on")
     question = (
         select(enrollment.c.id, enrollment.c.lead_id, enrollment.c.program, enrollment.c.step)
@@ -104,7 +106,7 @@ def newcomers(connection: Connection, since: int) -> list[Newcomer]:
         .add_columns(topics.scalar_subquery().label("topics"), dated.scalar_subquery().label("dated"))
         .join(lead, lead.c.id == enrollment.c.lead_id)
         .where(enrollment.c.id > since)
-        .order_by(enrollment.c.program, lead.c.email_key)
+        .order_by(enrollment.c.program, colleagues.scalar_subquery(), lead.c.email_key)
     )
     return [_newcomer(row) for row in connection.execute(question)]
 

@@ -32,7 +32,7 @@ UNFITTING: Final = (
     "no budget", "no budget", "not a fit", "no budget", "not reached", "no budget", "wrong person",
 )  # fmt: skip
 CLIENTS: Final = (ACCEPT, "not reached", ACCEPT, "no need", ACCEPT, "no budget")
-WAITS_FOR: Final = ("handoff", "handoff", "handoff", "reminder", "handoff", "handoff", "escalation")
+WAITS_FOR: Final = (*("handoff",) * 4, "reminder", *("handoff",) * 5, "escalation", "handoff")
 """Which notice they answer, in turn."""
 FITS: Final = 40
 # What becomes of those who were accepted, in turn, and after how many days.

@@ -9,9 +9,11 @@ from typing import Final
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 from sqlalchemy import func, select
 
 from leadnurture.app import Project
+from leadnurture.demo.hours import ZONE
 from leadnurture.store.tables import metadata
 
 EVERY_SECONDS: Final = 5.0
@@ -38,7 +40,7 @@ class Screen:
         if self._status is None:
             self.say(sentence)
         else:
-            self._status.update(sentence)
+            self._status.update(Text(sentence, no_wrap=True, overflow="ellipsis"))
 
     def figures(self, project: Project, now: datetime, seconds: float) -> None:
         """The product's date with the figures so far; not more often than is readable."""
@@ -46,7 +48,7 @@ class Screen:
         if time.monotonic() - self._said < pause:
             return
         self._said = time.monotonic()
-        self.progress(f"{seconds:4.0f} s  {now:%a %d %b %Y, %H:%M}  {_figures(project)}")
+        self.progress(f"{seconds:4.0f} s  {now.astimezone(ZONE):%a %d %b %Y}  {_figures(project)}")
 
 
 @contextmanager

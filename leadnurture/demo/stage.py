@@ -71,9 +71,9 @@ def set_up(folder: Path, say: Callable[[str], None] = lambda _: None) -> tuple[P
     project = open_project(folder)
     open_to_people(project, is_seen=False)  # the audience shows the key of the settings
     set_clock(project, BEGINS, is_held=True)
-    say("checking and applying the sample company")
+    say("Checking and applying the sample company")
     apply_project(project, BEGINS)
-    say("importing the sample leads")
+    say("Importing the sample leads")
     random.seed(SEED)  # of the splits' luck, so that every demo takes the same arms
     return project, import_file(project.database, project.definitions(), folder / LEADS, BEGINS)
 

@@ -1,7 +1,7 @@
-"""What the demo came to: figures from the rows, checked against the files of the outbox, as plain text."""
+"""What the demo came to: figures from the rows, checked against the files of the outbox."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, and_, func, select
 
 from leadnurture.app import Project
-from leadnurture.demo.branches import Branch, ProgramTold, programs_told
+from leadnurture.demo.branches import ProgramTold, programs_told
 from leadnurture.domain.definitions import Definitions
 from leadnurture.store.tables import metadata
 
@@ -96,57 +96,6 @@ def summarize(project: Project, since: datetime, until: datetime, waves_shown: i
             waves=_count(connection, "wave"),
             waves_shown=waves_shown,
         )
-
-
-def told(summary: Summary) -> str:
-    """The summary as people read it."""
-    return "\n".join(_lines(summary))
-
-
-def _lines(summary: Summary) -> Iterator[str]:
-    weeks = (summary.until - summary.since).days / 7
-    yield ""
-    yield f"From {summary.since:%d %B %Y} to {summary.until:%d %B %Y}: {weeks:.1f} weeks"
-    yield f"  {summary.leads:,} leads in, {summary.mails:,} mails out, {summary.waves:,} waves"
-    for program in summary.programs:
-        yield ""
-        yield program.name
-        yield f"  {_branches(program.ways)}"
-        for step in program.steps:
-            mails = f", {step.mails:,} mails" if step.mails else ""
-            yield f"  {step.name}: {step.arrived:,} arrived{mails}"
-            if step.branches:
-                yield f"    {_branches(step.branches)}"
-    yield ""
-    yield f"Reactions   {_counted(summary.reactions)}"
-    yield f"Clicks      {_counted(summary.clicks)}; judged a machine's afterwards {summary.taken_back:,}"
-    yield f"Unsubscribed {summary.left:,}; mails after unsubscribe: {summary.mails_after_leaving:,}"
-    for track in sorted({track for track, _ in summary.handoffs}):
-        outcomes = Counter({name: count for (of, name), count in summary.handoffs.items() if of == track})
-        yield f"Handoffs of {track}: {outcomes.total():,} opened; {_counted(outcomes)}"
-    yield f"Leads recycled {summary.recycled:,}, became clients {summary.became_clients:,}"
-    agree = "agree" if not summary.problems else "do not agree"
-    yield (
-        f"Duplicates {summary.duplicates:,}; {summary.mails:,} mails by the rows, "
-        f"{summary.files:,} .eml files: they {agree}"
-    )
-    shown = (
-        "Prefect did not answer"
-        if summary.waves_shown is None
-        else f"{summary.waves_shown:,} seen in Prefect"
-    )
-    yield f"Waves {summary.waves:,}, {shown}"
-    yield f"Branches {summary.branches - len(summary.untaken):,} of {summary.branches:,} taken"
-    for name in summary.untaken:
-        yield f"  not yet: {name}"
-
-
-def _branches(branches: Sequence[Branch]) -> str:
-    return "; ".join(f"{branch.name} {branch.taken:,}" for branch in branches)
-
-
-def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
 
 
 # --- figures ----------------------------------------------------------------------------------------------

@@ -162,8 +162,8 @@ def pause_enrollments(
 
 def resume_enrollments(connection: Connection, leads: str, now: datetime, pause: str, rule: str) -> int:
     """Resumes what was paused for that reason: back where they stood, every deadline later by the length of
-    the pause. Due at once is
-    what had only just arrived, whose mail failed meanwhile, or what was to be judged anew.
+    the pause. Due at once is what had only just arrived, whose mail failed meanwhile, or what was to be
+    judged anew.
     """
     run(
         connection,

@@ -10,7 +10,6 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Table,
     and_,
     bindparam,
     case,
@@ -279,8 +278,3 @@ class Timing:
     def has_anchor(self) -> bool:
         """Whether `at` or `after` hangs on something else than the arrival."""
         return isinstance(self.step.at, Anchored) or isinstance(self.step.after, Anchored)
-
-
-def tables_of_windows() -> tuple[Table, ...]:
-    """What a caller empties before a chunk."""
-    return (work_step, work_window)

@@ -18,7 +18,7 @@ from leadnurture.store import Database
 log: Final = logging.getLogger(__name__)
 FIRST_WAIT: Final = timedelta(minutes=1)
 MOST_WAITS: Final = 8
-"""So often a post is read again for the sake of mails that we do not know: more than two hours in all."""
+"""So often a post is read again for the sake of mails that we do not know: some four hours in all."""
 FIRST_REST: Final = timedelta(seconds=2)
 LONGEST_REST: Final = timedelta(hours=1)
 

@@ -2,7 +2,8 @@
 where they happen.
 
 The schema itself comes from the migrations; a test compares both. Instants are UTC microseconds (`instants.py`),
-dates are day numbers, and nothing has a server default: time and values are arguments.
+dates are day numbers. Time and values are arguments: a server default has only what whoever inserts a lead
+need not know of.
 This module must not use `from __future__ import annotations`: SQLModel reads the annotations.
 It is over 500 lines because it is one list that is read as one.
 """
@@ -28,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from leadnurture.domain.vocabulary import ENGAGED_STAGES
 from leadnurture.store.instants import Instant, MachineInstant
 
 NAMING: Final = {
@@ -117,10 +119,8 @@ class Product(Row, table=True):
     name: str = Field(primary_key=True)
 
 
-UNTOLD: Final = (
-    "account_id IS NOT NULL AND told_engaged <> "
-    "(stage IN ('engaged', 'qualified', 'handed_off', 'accepted', 'opportunity', 'won'))"
-)
+_ENGAGED: Final = ", ".join(f"'{stage}'" for stage in ENGAGED_STAGES)
+UNTOLD: Final = f"account_id IS NOT NULL AND told_engaged <> (stage IN ({_ENGAGED}))"
 """Leads who became engaged, or are not any more, and whose colleagues were not told yet."""
 
 

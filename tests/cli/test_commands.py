@@ -397,13 +397,17 @@ def test_the_worker_ends_in_good_order_when_it_is_told_to(run: Run, project: Pat
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, "LEADNURTURE_PREFECT_PORT": "1"}
     ) as worker:
-        assert worker.stderr is not None
-        for line in worker.stderr:
-            if "The worker is at work" in line:
-                break
-        began = time.monotonic()
-        worker.terminate()
-        said = worker.stderr.read()
+        try:
+            assert worker.stderr is not None
+            for line in worker.stderr:
+                if "The worker is at work" in line:
+                    break
+            began = time.monotonic()
+            worker.terminate()
+            said = worker.stderr.read()
+        except BaseException:
+            worker.kill()  # else leaving would wait for it
+            raise
     assert worker.returncode == 0
     assert "The worker has ended" in said
     assert time.monotonic() - began < 15

@@ -58,12 +58,12 @@ def test_a_round_keeps_its_hour_when_the_clocks_are_changed() -> None:
 
 def test_the_first_weeks_have_two_rounds_each_and_later_ones_lie_further_apart() -> None:
     rounds = [MONDAY]
-    while rounds[-1] - MONDAY < timedelta(days=300):
+    while rounds[-1] - MONDAY < timedelta(weeks=54):
         rounds.append(next_round(MONDAY, rounds[-1], rounds[-1]))
     days = [(later - earlier).days for earlier, later in pairwise(at.astimezone(ZONE) for at in rounds)]
     assert days[1:7] == [2, 5, 2, 5, 2, 5]
     assert days[7:] == sorted(days[7:])
-    assert days[-1] == STRIDES[-1][1].days
+    assert days[-1] == max(stride for _, stride in STRIDES).days
 
 
 def test_a_round_waits_for_what_falls_due_later() -> None:

@@ -1,22 +1,25 @@
 """The whole demo in product time, a year of it, played once for all tests of this file."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
 from leadnurture.demo import gateways
+from leadnurture.demo.branches import Branch
 from leadnurture.demo.director import BEGINS
 from leadnurture.demo.hours import ROUNDS
 from leadnurture.demo.roles import UNDERSTUDIES
-from leadnurture.demo.summary import Summary, summarize, told
+from leadnurture.demo.summary import Summary, summarize
+from leadnurture.demo.telling import told
 from leadnurture.demo.visits import BROWSER
 from leadnurture.store.tables import metadata
 from tests.demo.conftest import Play
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the fixture plays for all of them
 WEEKS = timedelta(weeks=54, days=2)
-MOST_WAVES = 180
+MOST_WAVES = 200
 """Half a second each: so many fit into a demo of three minutes, with time left for the mails."""
 
 
@@ -74,11 +77,26 @@ def test_called_off_sessions_free_their_seats(summary: Summary) -> None:
 
 
 def test_the_summary_is_told_in_plain_words(summary: Summary) -> None:
-    lines = told(summary)
-    assert "1,000 leads in" in lines
-    assert "they agree" in lines
-    assert f"machine {summary.clicks['machine']:,}" in lines
-    assert f"Branches {summary.branches - len(summary.untaken)} of {summary.branches} taken" in lines
+    lines = told(summary, 80).splitlines()
+    assert "Leads         1,000 in" in lines
+    agreed = f"{summary.mails:,} mails by the rows and {summary.files:,} .eml files agree"
+    assert f"Duplicates    0; {agreed}" in lines
+    (clicks,) = [line for line in lines if line.startswith("Clicks")]
+    assert clicks.endswith(f"{summary.clicks['machine']:,} of machines; {summary.taken_back:,} taken back")
+    assert lines[-1] == "Branches      182 of 182 taken"
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_summary_fits_its_terminal(summary: Summary, width: int) -> None:
+    long = [line for line in told(summary, width).splitlines() if len(line) > width]
+    assert [line for line in long if "; " in line.strip()] == []
+
+
+def test_branches_that_nobody_took_are_named_at_the_end(summary: Summary) -> None:
+    program = summary.programs[0]
+    untaken = replace(program, ways=(Branch("enter", 0), *program.ways[1:]))
+    lines = told(replace(summary, programs=(untaken, *summary.programs[1:]))).splitlines()
+    assert lines[-2:] == ["Branches      181 of 182 taken", f"  not yet: {program.name}: enter"]
 
 
 def test_machines_are_told_from_people(summary: Summary, play: Play) -> None:

@@ -22,6 +22,7 @@ VISITORS: Final = ("nobody", "a system", *ROLES)
 FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /clicks/{click_id}": {"judgement": "machine"},
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
+    "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
     "POST /account/password": {
         "present": PASSWORD,
         "new": "another sentence of mine",
@@ -64,6 +65,7 @@ class House:
             "click_id": self.click,
             "user_id": self.user,
             "key_id": self.key,
+            "reply_id": self.reply,
         }
         return re.sub(r"{(\w+)}", lambda found: str(samples[found[1]]), route.partition(" ")[2])
 
@@ -91,6 +93,17 @@ class House:
         with self.world.desk.database.write() as connection:
             known = [each["id"] for each in self.world.rows("api_key", hash=f"h{number}")]
             return known[0] if known else add(connection, "api_key", **row)
+
+    @property
+    def reply(self) -> int:
+        known = self.world.rows("reply", sorted_at=None)
+        if known:
+            return int(known[0]["id"])
+        with self.world.desk.database.write() as connection:
+            told = {"source": "inbound", "body": b"", "about": "", "status": "done", "attempts": 1}
+            inbox = add(connection, "inbox", received_at=NOW, **told)
+            reply = {"lead_id": self.world.leads["carla"], "matched_by": "address", "at": NOW}
+            return add(connection, "reply", inbox_id=inbox, sender="c", subject="Re", text="Yes", **reply)
 
     def send(self, client: Client, route: str) -> httpx.Response:
         method = route.partition(" ")[0]
@@ -148,6 +161,7 @@ def test_the_list_of_public_routes_is_short_and_closed() -> None:
         "GET /w/{token}",
         "POST /h/{token}",
         "POST /hooks/sendgrid/events",
+        "POST /hooks/sendgrid/inbound",
         "POST /sign-in",
         "POST /u/{token}",
         "POST /w/{token}",
@@ -239,14 +253,14 @@ def test_every_route_of_people_is_open_to_its_role_alone(
 @pytest.mark.parametrize("visitor", ["nobody", "a system", "viewer", "marketer"])
 def test_who_is_refused_changes_nothing(house: House, signed_in: SignIn, visitor: str) -> None:
     client = visitor_of(visitor, house, signed_in)
-    user, key = house.user, house.key
+    samples = house.user, house.key, house.reply
     before = house.world.everything()
     for route in in_order():
         needed = rights.PEOPLE[route]
         if route.startswith("POST") and expected(visitor, needed, "POST") != "in":
             assert house.send(client, route).status_code in {401, 403}, route
     assert house.world.everything() == before
-    assert (user, key) == (house.user, house.key)
+    assert samples == (house.user, house.key, house.reply)
 
 
 def test_a_role_that_is_too_small_is_told_which_one_it_takes(world: World, signed_in: SignIn) -> None:
