@@ -160,7 +160,7 @@ def _reactions(
         why = [*earned[row.id], *_told_by(row, setting), *([] if click is None else [_judged(click)])]
         yield Entry(
             row.recorded_at,
-            "reaction",
+            "click" if row.counts_at is None else "reaction",
             text,
             "; ".join(why),
             content=row.content,
