@@ -91,6 +91,7 @@ class Salespeople:
         self._errands: dict[str, tuple[Errand, str]] = {}
         """What is to be found out about understudies, by their addresses."""
         self._turns: Counter[str] = Counter()
+        self._withdrawn: set[int] = set()
         self._plans: dict[int, tuple[str, str]] = {}
         self.understudies: set[int] = set()
         """Leads who have lines to say yet: when they cross the threshold, they are returned to go on."""
@@ -111,6 +112,9 @@ class Salespeople:
             self._take_on(errands[notice_id], links_in(by_id[notice_id])["a"], now)
         for notice_id in sorted(offers):
             offer = offers[notice_id]
+            if offer.kind == "withdrawn":
+                self._withdrawn.add(offer.handoff_id)
+                continue
             if offer.handoff_id not in self._plans:
                 self._plans[offer.handoff_id] = self._plan(offer)
             waits_for, says = self._plans[offer.handoff_id]
@@ -172,6 +176,8 @@ class Salespeople:
 
     def _decide(self, answer: Answer, now: datetime) -> None:
         offer = answer.offer
+        if answer.path and offer.handoff_id in self._withdrawn:
+            return
         if not answer.path:
             value = {"value": 12_000 + 4_000 * (offer.handoff_id % 9)} if answer.says == "deal_won" else {}
             self._tell({"kind": answer.says, "email": offer.email, **value})

@@ -45,6 +45,8 @@ accounts: Final = Account.__table__
 suppressions: Final = Suppression.__table__
 
 CHANGED: Final = "What is asked has changed meanwhile. Open the page again."
+SAID: Final = "said"
+"""What stands in an interest for the content that showed it: his own words."""
 Became = Literal["taken", "known", "unsubscribed"]
 
 
@@ -294,7 +296,7 @@ def _show_interest(
         VALUES (:lead, :topic, :subject, :reaction, :now, CAST(:now AS BIGINT) + CAST(:lives AS BIGINT))
             ON CONFLICT (lead_id, topic, subject) DO UPDATE SET ends_at = excluded.ends_at
          WHERE interest.ends_at < excluded.ends_at OR excluded.ends_at IS NULL""",
-        lead=asking.lead_id, topic=topic, subject=asking.content or "asked", reaction=reaction, now=now,
+        lead=asking.lead_id, topic=topic, subject=SAID, reaction=reaction, now=now,
         lives=None if live is None else live.microseconds,
     )  # fmt: skip
 

@@ -62,7 +62,6 @@ from leadnurture.store.tables import (
     Lead,
     Point,
     ProgramVersion,
-    Reaction,
     StageChange,
     Suppression,
 )
@@ -73,7 +72,6 @@ lead: Final = Lead.__table__
 enrollment: Final = Enrollment.__table__
 point: Final = Point.__table__
 interest: Final = Interest.__table__
-reaction: Final = Reaction.__table__
 suppression: Final = Suppression.__table__
 handoff: Final = Handoff.__table__
 changes: Final = StageChange.__table__
@@ -159,13 +157,13 @@ def _claim() -> Any:  # noqa: ANN401 - an Insert
 
 
 def _drop() -> Any:  # noqa: ANN401 - a Delete
-    still = some(
-        lead.c.id == work_lead.c.lead_id,
-        lead.c.track == bindparam("this_track"),
-        lead.c.look_at <= NOW,
-        of=[lead],
+    chunk = work_lead.alias()
+    still = (
+        select(chunk.c.lead_id)
+        .join(lead, lead.c.id == chunk.c.lead_id)
+        .where(lead.c.track == bindparam("this_track"), lead.c.look_at <= NOW)
     )
-    return work_lead.delete().where(not_(still))
+    return work_lead.delete().where(work_lead.c.lead_id.not_in(still))
 
 
 def _judge_track(definitions: Definitions, track: Track, scope: Scope) -> Any:  # noqa: ANN401 - an Update
@@ -463,9 +461,7 @@ def _is_kept() -> Expression:
 
 
 def _next_reason(agreement: Agreement, programs: Sequence[Program]) -> Expression:
-    """The earliest of: points begin or end, an interest ends, a click settles, the same program again,
-    midnight for dates.
-    """
+    """The earliest of: points begin or end, an interest ends, the same program again, midnight for dates."""
     never: Expression = literal_column("9223372036854775807")
     reasons: list[Expression] = [
         one(func.min(point.c.ends_at), point.c.lead_id == lead.c.id, point.c.ends_at > NOW, of=[point]),
@@ -475,13 +471,6 @@ def _next_reason(agreement: Agreement, programs: Sequence[Program]) -> Expressio
             interest.c.lead_id == lead.c.id,
             interest.c.ends_at > NOW,
             of=[interest],
-        ),
-        one(
-            func.min(reaction.c.counts_at),
-            reaction.c.lead_id == lead.c.id,
-            reaction.c.kind == "clicked",
-            reaction.c.counts_at > NOW,
-            of=[reaction],
         ),
     ]
     for program in programs:

@@ -235,6 +235,8 @@ def _chunk(
     planned = 0 if statements.plan is None else connection.execute(statements.plan, values).rowcount
     for statement in statements.tasks:
         connection.execute(statement, values)
+    if statements.note_ways_back is not None:
+        connection.execute(statements.note_ways_back, values)
     connection.execute(statements.wait, values)
     connection.execute(statements.move, values)
     if step.handoff is not None:
@@ -254,7 +256,8 @@ def _offer(
     empty(connection, work_handoff)
     run(
         connection,
-        "INSERT INTO work_handoff (lead_id, reason, wanted) SELECT lead_id, :reason, :wanted FROM work_step WHERE is_new AND arm < 0",
+        """INSERT INTO work_handoff (lead_id, reason, wanted, enrollment_id)
+           SELECT lead_id, :reason, :wanted, enrollment_id FROM work_step WHERE is_new AND arm < 0""",
         reason=offer.text,
         wanted=offer.to,
     )

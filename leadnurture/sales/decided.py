@@ -14,7 +14,8 @@ TASK: Final = metadata.tables["task"]
 # Literals instead of parameters: only so do the partial indexes on these rows serve.
 IS_OPEN: Final = HANDOFF.c.status == literal_column("'open'")
 IS_PLANNED: Final = NOTICE.c.status == literal_column("'planned'")
-NoticeKind = Literal["handoff", "reminder", "escalation", "task", "tell"]
+NoticeKind = Literal["handoff", "reminder", "escalation", "withdrawn", "task", "tell"]
+"""`withdrawn` tells of a decision, `tell` of whatever a program says; the others ask for something."""
 
 
 def decide_notices(connection: Connection, kind: NoticeKind, people: Mapping[int, str], now: datetime) -> int:

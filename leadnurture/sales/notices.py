@@ -116,7 +116,7 @@ def _claim(connection: Connection, machine_now: datetime) -> tuple[Sequence[Row[
     is_done = exists().where(
         TASK.c.id == NOTICE.c.task_id, or_(TASK.c.status != "open", ~engine.waits_for_task())
     )
-    unwanted = update(NOTICE).where(IS_PLANNED, or_(is_decided, is_done))
+    unwanted = update(NOTICE).where(IS_PLANNED, or_((NOTICE.c.kind != "withdrawn") & is_decided, is_done))
     cancelled = connection.execute(unwanted.values(status="cancelled")).rowcount
     is_ours = IS_PLANNED & NOTICE.c.person.is_not(None)
     free = (is_ours, or_(NOTICE.c.retry_at.is_(None), NOTICE.c.retry_at <= machine_now))

@@ -25,6 +25,7 @@ from leadnurture.web import (
     administration,
     answers,
     api,
+    clicks,
     desk,
     doors,
     entrance,
@@ -94,6 +95,7 @@ def create_app(
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     doors_and_pages = (
         doors, answers, api, hooks, health, entrance, account, administration, desk, pages, replies,
+        clicks,
     )  # fmt: skip
     for each in doors_and_pages:
         app.include_router(each.router)

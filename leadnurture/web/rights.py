@@ -51,6 +51,7 @@ PEOPLE: Final[Mapping[str, Needed]] = {
     "POST /tasks/{task_id}": "marketer or sales",
     "GET /replies": "viewer",
     "POST /replies/{reply_id}": "marketer",
+    "POST /clicks/{click_id}": "marketer",
     "GET /leads": "viewer",
     "GET /leads/{lead_id}": "viewer",
     "GET /outbox": "viewer",

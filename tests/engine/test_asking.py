@@ -210,7 +210,7 @@ def test_an_answer_steers_scores_and_makes_an_interest(company: Company) -> None
     assert company.enrollment(lead)["step"] == "chosen"
     assert company.rows("SELECT engagement FROM lead WHERE id = :lead", lead=lead) == [{"engagement": 7}]
     (interest,) = company.rows("SELECT * FROM interest WHERE lead_id = :lead", lead=lead)
-    assert (interest["topic"], interest["subject"]) == ("scaling", "hello")
+    assert (interest["topic"], interest["subject"]) == ("scaling", "said")
     assert interest["ends_at"] - interest["begins_at"] == 90 * 86_400_000_000
     assert interest["reaction_id"] is not None
 
