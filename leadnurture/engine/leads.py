@@ -5,7 +5,7 @@ Nothing that is known is erased by silence: an empty cell leaves the value that 
 
 import functools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from leadnurture.domain.company import Company
 from leadnurture.domain.condition import Value
+from leadnurture.domain.words import words_of, words_of_address
 from leadnurture.engine.calendar import fill_calendar
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.facts import stored_value
@@ -107,7 +108,7 @@ def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, s
     merged = _merged(leads, company)
     empty(connection, work_import, work_said)
     stage(connection, work_import, [{"position": place, **row} for place, row in enumerate(merged.values())])
-    stage(connection, work_said, list(_said(leads, now)))
+    stage(connection, work_said, [*_said(leads, now), *_words(merged.values())])
     _accounts(connection, now)
     _lock_known(connection)
     created = _insert_leads(connection, now)
@@ -219,6 +220,20 @@ def _said(leads: Sequence[LeadInput], now: datetime) -> Iterator[dict[str, Any]]
                 yield _line(key, kind, name)
         for purpose, at, source, wording in lead.consents:
             yield _line(key, "consent", purpose, text=source, at=at or now, wording=wording)
+
+
+def _words(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """By which words they are found; those of an account once for all its people."""
+    told: set[str] = set()
+    for row in rows:
+        key, crm_id = row["email_key"], row["crm_id"] or ""
+        of_lead = words_of(row["first_name"], row["last_name"], crm_id) | words_of_address(row["email"])
+        for word in of_lead:
+            yield _line(key, "word", word)
+        if row["account"] not in told:
+            told.add(row["account"])
+            for word in words_of(row["account"]):
+                yield _line(key, "account_word", word)
 
 
 def _line(
@@ -410,4 +425,10 @@ SAID: Final = (
         WHERE withdrawn_at IS NULL AND EXISTS (SELECT 1 FROM work_said s
                WHERE s.kind = 'withdrawn' AND s.lead_id = consent.lead_id AND s.name = consent.purpose)""",
     _WAKE_COLLEAGUES,
+    *(
+        f"""INSERT INTO {of}_word ({of}_id, word)
+            SELECT DISTINCT {of}_id, name FROM work_said WHERE kind = '{kind}' AND {of}_id IS NOT NULL
+             ORDER BY {of}_id, name ON CONFLICT DO NOTHING"""
+        for of, kind in (("lead", "word"), ("account", "account_word"))
+    ),
 )

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Final, TypeVar
+from functools import partial
+from operator import attrgetter
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query
@@ -32,6 +34,8 @@ Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 Before = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
 ProgramName = Annotated[str, Path(pattern=r"^[\w.-]+$", max_length=200)]
 Search = Annotated[str, Query(max_length=200)]
+Score = Annotated[str, Query(pattern=r"^(-?\d{1,6})?$")]
+"""A form that is sent empty asks for nothing."""
 
 
 router = APIRouter(default_response_class=HTMLResponse)
@@ -90,48 +94,67 @@ def list_handoffs(site: Here, track: Track = "prospects") -> HTMLResponse:
 
 
 @router.api_route("/leads", methods=READ)
-def list_leads(
+def list_leads(  # noqa: PLR0913, PLR0917 - the filters of the list
     site: Here,
     track: Track = "prospects",
     q: Search = "",
-    stage: Stage | None = None,
-    before: Before = None,
+    stage: Stage | Literal[""] = "",
+    program: Annotated[str, Query(pattern=r"^[\w.-]*$", max_length=200)] = "",
+    score: Score = "",
+    before: Annotated[str, Query(pattern=r"^(-?\d{1,9}_\d{1,18})?$")] = "",
 ) -> HTMLResponse:
-    """Leads, newest first, by name, address or account."""
+    """Leads by words of name, address and account, by stage, program and score; highest score first."""
     search = _printable(q)
+    least, place = int(score) if score else None, _place(before)
 
-    def question(connection: Connection) -> tuple[Sequence[Any], bool]:
-        found = reports.leads(
-            connection, search=search, track=track, stage=stage, limit=PAGE + 1, before=before
-        )
-        other = "clients" if track == "prospects" else "prospects"
-        elsewhere = not found and bool(
-            reports.leads(connection, search=search, track=other, stage=stage, limit=1)
-        )
-        return found, elsewhere
+    def question(connection: Connection) -> tuple[Sequence[reports.LeadRow], bool]:
+        filters = partial(reports.leads, connection, search=search, stage=stage or None, least=least)
+        found = filters(track=track, program=program or None, limit=PAGE + 1, before=place)
+        other: Track = "clients" if track == "prospects" else "prospects"
+        return found, not found and not program and bool(filters(track=other, limit=1))
 
     found, elsewhere = _ask(site, question)
-    chosen = {"track": track, "q": search, "stage": stage}
+    chosen = {"track": track, "q": search, "stage": stage, "program": program, "score": score}
     values = {
         "section": "/leads",
         **chosen,
         "is_elsewhere": elsewhere,
         "stage_names": STAGES,
-        **_paged(found, before, "/leads", chosen),
+        "stages": [(name, _address("/leads", {**chosen, "stage": name})) for name in ("", *STAGES)],
+        "program_names": _program_names(site, track),
+        **_paged(found, before, "/leads", chosen, lambda row: "{}_{}".format(*row.place)),
     }
     return site.page("leads.html", values)
 
 
+def _place(before: str) -> tuple[int, int] | None:
+    score, _, lead_id = before.partition("_")
+    return (int(score), int(lead_id)) if before else None
+
+
+def _program_names(site: Site, track: Track) -> list[tuple[str, str]]:
+    """The programs of a track by title; none while nothing is applied."""
+    try:
+        programs = site.definitions().programs
+    except NotFoundError:
+        return []
+    return [(one.name, one.title or one.name) for one in programs if one.track == track]
+
+
 def _paged(
-    found: Sequence[Any], before: int | None, path: str, chosen: Mapping[str, str | None]
+    found: Sequence[Any],
+    before: object,
+    path: str,
+    chosen: Mapping[str, str | None],
+    place: Callable[[Any], object] = attrgetter("id"),
 ) -> dict[str, object]:
     """The rows of one page, and the addresses of the first page and of the one that follows."""
     rows = found[:PAGE]
-    older = rows[-1].id if len(found) > PAGE else None
+    more = {**chosen, "before": str(place(rows[-1]))} if len(found) > PAGE else None
     return {
         "rows": rows,
         "newest": _address(path, chosen) if before else None,
-        "older": _address(path, {**chosen, "before": str(older)}) if older else None,
+        "older": _address(path, more) if more else None,
     }
 
 
