@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, func, literal, or_, select
 
 from leadnurture.store.tables import metadata
 
+CLICK: Final = metadata.tables["click"]
 CONTENT: Final = metadata.tables["content"]
 HANDOFF: Final = metadata.tables["handoff"]
 LEAD: Final = metadata.tables["lead"]
@@ -63,6 +64,11 @@ def reader(connection: Connection, lead_id: int) -> Reader | None:
     )
     row = connection.execute(question).first()
     return None if row is None else Reader(row.id, row.email, row.reason == "unsubscribed")
+
+
+def lead_of_click(connection: Connection, click_id: int) -> int | None:
+    """Whose click it was."""
+    return connection.scalar(select(CLICK.c.lead_id).where(CLICK.c.id == click_id))
 
 
 def open_handoff(connection: Connection, lead_id: int) -> int | None:

@@ -47,6 +47,7 @@ PEOPLE: Final[Mapping[str, Needed]] = {
     "POST /handoffs/{handoff_id}": "sales",
     "GET /replies": "viewer",
     "POST /replies/{reply_id}": "marketer",
+    "POST /clicks/{click_id}": "marketer",
     "GET /leads": "viewer",
     "GET /leads/{lead_id}": "viewer",
     "GET /leads/{lead_id}/export": "marketer or sales",

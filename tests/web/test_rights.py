@@ -20,6 +20,7 @@ from tests.web.conftest import COOKIE, KEY, NOW, PASSWORD, SignIn, World, add, a
 
 VISITORS: Final = ("nobody", "a system", *ROLES)
 FORMS: Final[Mapping[str, Mapping[str, object]]] = {
+    "POST /clicks/{click_id}": {"judgement": "machine"},
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
     "POST /account/password": {
@@ -61,11 +62,19 @@ class House:
             "lead_id": world.leads["ingrid"],
             "message_id": world.message,
             "handoff_id": world.handoff,
+            "click_id": self.click,
             "user_id": self.user,
             "key_id": self.key,
             "reply_id": self.reply,
         }
         return re.sub(r"{(\w+)}", lambda found: str(samples[found[1]]), route.partition(" ")[2])
+
+    @property
+    def click(self) -> int:
+        row = {"at": NOW, "recorded_at": NOW, "source": "web", "judgement": "undecided", "reason": "x"}
+        with self.world.desk.database.write() as connection:
+            key = f"click-{len(self.world.rows('click'))}"
+            return add(connection, "click", lead_id=self.world.leads["ingrid"], key=key, **row)
 
     @property
     def user(self) -> int:
