@@ -110,6 +110,16 @@ def explain(lead: LeadName, project: ProjectFolder = HERE, form: OutputFormat = 
     show(journey, form, lambda: reports.render_journey(journey))
 
 
+def export(lead: LeadName, project: ProjectFolder = HERE) -> None:
+    """Print everything that is held about one lead, as JSON."""
+    from leadnurture import reports
+
+    opened = open_project(project)
+    with opened.database.read() as connection:
+        held = reports.person(connection, find_lead(opened, lead), opened.clock())
+    show(held, Format.json, str)
+
+
 def react(  # noqa: PLR0913, PLR0917 - the options of a command
     lead: LeadName,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="registered, attended, replied, visited …")],

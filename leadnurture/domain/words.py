@@ -15,7 +15,7 @@ def words_of(*texts: str) -> set[str]:
 
 
 def words_of_address(email: str) -> set[str]:
-    """Those of a mail address: the whole of it, its domain, and the parts but for the last, which many share."""
+    """Those of a mail address: the whole of it, its domain, its parts but for the last, which many share."""
     local, _, domain = _plain(email.strip()).rpartition("@")
     return {_plain(email.strip())[:LONGEST], domain[:LONGEST]} | words_of(local, *domain.split(".")[:-1])
 

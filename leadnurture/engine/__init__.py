@@ -18,6 +18,7 @@ from leadnurture.engine.handoffs import Decided, decide_handoff
 from leadnurture.engine.judging import Judged, judge, revise_click
 from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
+from leadnurture.engine.notes import CHANNELS, Channel, Feedback, add_note, feedback_answers, record_feedback
 from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
 from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, sort_reply
@@ -27,12 +28,15 @@ from leadnurture.engine.sql import lock_leads, wake_leads
 from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
 
 __all__ = [
+    "CHANNELS",
     "SORTINGS",
     "Applied",
+    "Channel",
     "Comparison",
     "CompiledTemplate",
     "Crossing",
     "Decided",
+    "Feedback",
     "Imported",
     "Judged",
     "LeadInput",
@@ -47,12 +51,14 @@ __all__ = [
     "Sorting",
     "StepDone",
     "WaveBegun",
+    "add_note",
     "apply_definitions",
     "begin_wave",
     "close_session",
     "compare_agreements",
     "current_definitions",
     "decide_handoff",
+    "feedback_answers",
     "finish_wave",
     "import_leads",
     "judge",
@@ -67,6 +73,7 @@ __all__ = [
     "next_judging",
     "next_look",
     "next_opening",
+    "record_feedback",
     "record_in",
     "record_reactions",
     "rescore",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Row, select
 
@@ -68,6 +69,10 @@ class Journey:
 
     now: datetime
     who: Evidence
+    owner: str
+    """The name of the account's owner; empty where there is none."""
+    crm: tuple[str, str] | None
+    """(id in the CRM, address at which it shows the lead; empty where the company names none)."""
     zone: str
     stage_since: datetime
     created_at: datetime
@@ -96,7 +101,7 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
 
     Some thirty statements, whatever happened; one more for each program of a lead that is in none.
     """
-    lead = _lead(connection, lead_ref)
+    lead = find(connection, lead_ref)
     definitions = engine.current_definitions(connection)
     setting = Setting(definitions.company, _titles(connection), lead.zone, now)
     consents = _consents(connection, lead.id)
@@ -104,9 +109,12 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
     standing = Standing(lead, suppression, {row.purpose: row.withdrawn_at is None for row in consents})
     agreement = definitions.agreement(lead.track)
     threshold = agreement.stage("qualified").when
+    who = evidence(connection, [lead.id], now)[lead.id]
     return Journey(
         now=now,
-        who=evidence(connection, [lead.id], now)[lead.id],
+        who=who,
+        owner=setting.person(who.owner) if who.owner else "",
+        crm=_crm(lead.crm_id, definitions),
         zone=lead.zone,
         stage_since=lead.stage_since,
         created_at=lead.created_at,
@@ -126,13 +134,20 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
     )
 
 
-def _lead(connection: Connection, lead_ref: int | str) -> Row[Any]:
+def find(connection: Connection, lead_ref: int | str) -> Row[Any]:
+    """The row of a lead, by id or address. Raises NotFoundError."""
     named = str(lead_ref).strip()
     is_it = LEAD.c.id == int(named) if named.isdecimal() else LEAD.c.email_key == named.casefold()
     row = connection.execute(select(LEAD).where(is_it)).first()
     if row is None:
         raise NotFoundError(f"There is no lead {named!r}; give an address or the number of a lead.")
     return row
+
+
+def _crm(crm_id: str | None, definitions: Definitions) -> tuple[str, str] | None:
+    if not crm_id:
+        return None
+    return crm_id, definitions.company.crm_link.replace("{id}", quote(crm_id, safe=""))
 
 
 def _titles(connection: Connection) -> dict[str, str]:

@@ -26,13 +26,15 @@ STAGE_CHANGE: Final = metadata.tables["stage_change"]
 HANDOFF: Final = metadata.tables["handoff"]
 CONSENT: Final = metadata.tables["consent"]
 DEAL: Final = metadata.tables["deal"]
+NOTE: Final = metadata.tables["lead_note"]
 
 EntryKind = Literal[
-    "came", "consent", "reaction", "click", "points", "stage", "handoff", "moved", "mail", "deal"
+    "came", "consent", "reaction", "click", "points", "stage", "handoff", "moved", "mail", "deal", "note"
 ]
 # What happened at one instant is told in the order of cause and effect.
 ORDER: Final[tuple[EntryKind, ...]] = (
     "came", "consent", "reaction", "click", "points", "mail", "stage", "handoff", "moved", "deal",
+    "note",
 )  # fmt: skip
 # The provider's answers are told under their mail.
 OF_THE_MAIL: Final = frozenset({"delivered", "opened"})
@@ -106,7 +108,8 @@ class Setting:
 
 
 def story(connection: Connection, lead: Row[Any], setting: Setting) -> tuple[Entry, ...]:
-    """Everything so far, oldest first. Eleven statements."""
+    """Everything so far, oldest first. Twelve statements."""
+    notes = _of(connection, NOTE, lead.id)
     clicks = _of(connection, CLICK, lead.id)
     reactions = _of(connection, REACTION, lead.id)
     points, interests = _of(connection, POINT, lead.id), _of(connection, INTEREST, lead.id)
@@ -114,7 +117,9 @@ def story(connection: Connection, lead: Row[Any], setting: Setting) -> tuple[Ent
         Entry(lead.created_at, "came", "Came to us", f"source: {lead.source}" if lead.source else "")
     ]
     entries += _consents(_of(connection, CONSENT, lead.id))
-    entries += _reactions(reactions, clicks, points, interests, setting)
+    said = {row.reaction_id: row for row in notes if row.reaction_id is not None}
+    entries += _reactions(reactions, clicks, points, interests, setting, said)
+    entries += [_note(row, setting) for row in notes if row.reaction_id is None]
     entries += _clicks(clicks, setting)
     entries += _revisions(_of(connection, REVISION, lead.id), clicks, setting)
     entries += _points(points, setting)
@@ -144,6 +149,7 @@ def _reactions(
     points: Iterable[Row[Any]],
     interests: Iterable[Row[Any]],
     setting: Setting,
+    notes: Mapping[int, Row[Any]],
 ) -> Iterator[Entry]:
     click_of = {click.reaction_id: click for click in clicks}
     earned: dict[int, list[str]] = defaultdict(list)
@@ -158,6 +164,8 @@ def _reactions(
         text = told(row.kind, about, row.argument) + (f", session {row.session}" if row.session else "")
         click = click_of.get(row.id)
         why = [*earned[row.id], *_told_by(row, setting), *([] if click is None else [_judged(click)])]
+        if row.id in notes:
+            why.append(_said(notes[row.id], setting))
         yield Entry(
             row.recorded_at,
             "reaction",
@@ -168,6 +176,16 @@ def _reactions(
             click_id=None if click is None else click.id,
             judgement=None if click is None else click.judgement,
         )
+
+
+def _said(note: Row[Any], setting: Setting) -> str:
+    """To whom he gave an answer, and in which words."""
+    words = f": “{note.text}”" if note.text else ""
+    return f"told to {setting.person(note.by)} {note.channel}{words}"
+
+
+def _note(row: Row[Any], setting: Setting) -> Entry:
+    return Entry(row.at, "note", f"{setting.person(row.by)} noted", row.text)
 
 
 def _told_by(row: Row[Any], setting: Setting) -> Iterator[str]:

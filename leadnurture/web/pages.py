@@ -1,7 +1,8 @@
 """The pages of the tool. They read, and change nothing; who may see them stands in `rights`."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from operator import attrgetter
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from leadnurture import mail, reports
+from leadnurture import engine, mail, reports
 from leadnurture.domain.vocabulary import MESSAGE_STATUSES, ORDERED_STAGES, STAGES, Stage, Track
 from leadnurture.errors import NotFoundError
 from leadnurture.profile import telling
@@ -27,6 +28,17 @@ HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
 DEAD_LINKS: Final = '<base target="_blank">'
 # Mermaid draws more than it can be read.
 MOST_STEPS: Final = 25
+MOST_MAILS: Final = 12
+"""Of which somebody may tell what the lead said."""
+Shown = Literal["everything", "reactions", "mails", "moves", "people"]
+KINDS: Final[Mapping[str, frozenset[str]]] = {
+    "everything": frozenset(),
+    "reactions": frozenset({"reaction", "click", "points", "consent"}),
+    "mails": frozenset({"mail"}),
+    "moves": frozenset({"moved", "stage", "handoff", "deal"}),
+    "people": frozenset({"note", "handoff", "deal"}),
+}
+"""The kinds of entries that each view of a journey shows."""
 
 Answer = TypeVar("Answer")
 FactValue = bool | float | str | date
@@ -94,7 +106,7 @@ def list_handoffs(site: Here, track: Track = "prospects") -> HTMLResponse:
 
 
 @router.api_route("/leads", methods=READ)
-def list_leads(  # noqa: PLR0913, PLR0917 - the filters of the list
+def list_leads(
     site: Here,
     track: Track = "prospects",
     q: Search = "",
@@ -167,7 +179,7 @@ def _printable(text: str) -> str:
 
 
 @router.api_route("/leads/{lead_id}", methods=READ)
-def show_lead(lead_id: Id, site: Here) -> HTMLResponse:
+def show_lead(lead_id: Id, site: Here, show: Shown = "everything") -> HTMLResponse:
     """What we know of a lead: its journey, its score, and what comes next."""
     now = site.project.clock()
 
@@ -185,8 +197,15 @@ def show_lead(lead_id: Id, site: Here) -> HTMLResponse:
         "handoff": handoff,
         "return_reasons": return_reasons(site.definitions(), who.track),
         "stage_names": STAGES if who.stage == "lost" else ORDERED_STAGES,
-        "facts": [_fact(name, value) for name, value in who.facts],
-        "days": _days(journey),
+        "facts": [_fact(name, value) for name, value in who.facts if not name.startswith("account.")],
+        "account_facts": [_fact(name, value) for name, value in who.facts if name.startswith("account.")],
+        "show": show,
+        "kinds": KINDS,
+        "days": _days(journey, KINDS[show]),
+        "answers": engine.feedback_answers(site.definitions(), who.track),
+        "channels": engine.CHANNELS,
+        "sent": _sent(journey),
+        "form_key": secrets.token_hex(12),
     }
     return site.page("lead.html", values, zone=journey.zone)
 
@@ -200,10 +219,18 @@ def _fact(name: str, value: FactValue) -> tuple[str, str]:
     return label, value if isinstance(value, str) else telling.number_told(value)
 
 
-def _days(journey: reports.Journey) -> list[tuple[datetime, list[Any]]]:
-    """The story by day, newest first; within a day too."""
+def _sent(journey: reports.Journey) -> list[Any]:
+    """The mails of which somebody may speak, newest first."""
+    mails = [entry for entry in journey.story if entry.kind == "mail" and entry.text.startswith("Sent")]
+    return mails[: -MOST_MAILS - 1 : -1]
+
+
+def _days(journey: reports.Journey, kinds: Collection[str]) -> list[tuple[datetime, list[Any]]]:
+    """The story by day, newest first; within a day too. Only these kinds of entries, if there are any."""
     days: dict[date, list[Any]] = {}
     for entry in reversed(journey.story):
+        if kinds and entry.kind not in kinds:
+            continue
         days.setdefault(telling.local(entry.at, journey.zone).date(), []).append(entry)
     return [(entries[0].at, entries) for entries in days.values()]
 

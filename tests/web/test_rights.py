@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from leadnurture import access
-from leadnurture.domain.roles import ROLES, SCOPES, Role, may
+from leadnurture.domain.roles import ROLES, SCOPES, Needed, may
 from leadnurture.store import Database, open_database
 from leadnurture.web import create_app, rights
 from tests.web.client import Client
@@ -23,6 +23,8 @@ FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /clicks/{click_id}": {"judgement": "machine"},
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
+    "POST /leads/{lead_id}/notes": {"text": "Call again in May"},
+    "POST /leads/{lead_id}/feedback": {"answer": "later", "channel": "by mail", "key": "0123456789abcdef"},
     "POST /account/password": {
         "present": PASSWORD,
         "new": "another sentence of mine",
@@ -209,7 +211,7 @@ def visitor_of(name: str, house: House, signed_in: SignIn) -> Client:
     return client
 
 
-def expected(visitor: str, needed: Role, method: str) -> str:
+def expected(visitor: str, needed: Needed, method: str) -> str:
     if visitor in ROLES:
         role: Any = visitor
         return "in" if may(role, needed) else "out"

@@ -1,0 +1,74 @@
+"""All that is held about one person, as JSON: for whoever asks what we know of him.
+
+One idea to hold: nobody lists the tables. Every row that refers to the lead is his, so that a table of tomorrow
+is in his copy as well.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select
+
+from leadnurture.reports.journeys import find
+from leadnurture.store.tables import metadata
+
+WITHOUT: Final = frozenset({"lease_owner", "lease_until", "luck"})
+"""Columns that say nothing of him: who of our machines is at work, and a lot that was drawn."""
+JSON_TEXT: Final = frozenset({"facts"})
+"""Columns that are JSON themselves: what a mail was made of."""
+
+
+def person(connection: Connection, lead_ref: int | str, now: datetime) -> dict[str, Any]:
+    """Everything about a lead, by id or address, by the names of the tables. A statement a table. NotFoundError."""
+    lead = find(connection, lead_ref)
+    told: dict[str, Any] = {"exported_at": now.isoformat(), "lead": _plain(lead)}
+    for table in metadata.sorted_tables:
+        wanted = _his(table, lead)
+        if wanted is not None:
+            order = list(table.primary_key.columns)
+            rows = connection.execute(select(table).where(wanted).order_by(*order))
+            told[table.name] = [_plain(row) for row in rows]
+    return told
+
+
+def _his(table: Table, lead: Row[Any]) -> ColumnElement[bool] | None:
+    """Which rows of a table are about him; None where none can be."""
+    columns = table.c
+    if table.name == "lead":
+        return None
+    if "lead_id" in columns:
+        return columns.lead_id == lead.id
+    if table.name == "audit":
+        return columns.subject == f"lead {lead.id}"
+    if table.name == "suppression":
+        return columns.email_key == lead.email_key
+    if table.name == "account":
+        return columns.id == lead.account_id
+    if table.name in {"account_fact", "product"}:
+        return columns.account_id == lead.account_id
+    parents = list(_parents(table, lead))
+    return or_(*parents) if parents else None
+
+
+def _parents(table: Table, lead: Row[Any]) -> Iterator[ColumnElement[bool]]:
+    """Rows that hang on a row of his, as a notice does on a handoff."""
+    for key in table.foreign_keys:
+        parent = key.column.table
+        if "lead_id" in parent.c and parent.name != table.name:
+            yield key.parent.in_(select(key.column).where(parent.c.lead_id == lead.id))
+
+
+def _plain(row: Row[Any]) -> dict[str, Any]:
+    """A row without what is empty in it."""
+    told = ((name, _value(name, value)) for name, value in row._mapping.items() if name not in WITHOUT)  # noqa: SLF001 - the public way to the names of a row
+    return {name: value for name, value in told if value is not None}
+
+
+def _value(name: str, value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if name in JSON_TEXT and isinstance(value, str):
+        return json.loads(value)
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
