@@ -17,7 +17,7 @@ title: A letter
 owner: dana
 enter: tag("letters")
 steps:
-  letter:
+  write:
     send: letter
     on:
       feedback("call me"): call
@@ -55,7 +55,7 @@ def test_what_a_lead_told_a_person_leads_on_the_step_that_asked(company: Company
     ann = company.lead("ann", tags=["letters"])
     company.settle()
     told = Feedback(
-        "call me", "on the phone", "form-00001", company.mail(ann, "letter"), "She has the budget"
+        "call me", "on the phone", "form-00001", company.mail(ann, "write"), "She has the budget"
     )
     assert record_feedback(company.database, ann, told, "lena", company.now, actor="lena@example.com")
     assert not record_feedback(company.database, ann, told, "lena", company.now)
@@ -95,7 +95,7 @@ def test_a_note_steers_nothing(company: Company) -> None:
 def test_what_cannot_be_kept_is_refused(company: Company) -> None:
     ann, ben = company.lead("ann", tags=["letters"]), company.lead("ben")
     company.settle()
-    his = Feedback("later", "by mail", "form-00001", company.mail(ann, "letter"))
+    his = Feedback("later", "by mail", "form-00001", company.mail(ann, "write"))
     for lead, told in ((ben, his), (999, his)):
         with pytest.raises(NotFoundError):
             record_feedback(company.database, lead, told, "dana", company.now)
