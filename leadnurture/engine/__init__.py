@@ -15,6 +15,7 @@ from leadnurture.engine.calendar import (
 from leadnurture.engine.clicks import RawClick, keep_click, next_judging
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.handoffs import Decided, decide_handoff
+from leadnurture.engine.identity import CRM, EMAIL, FORMER, addresses_of, find_lead, leads_by_key
 from leadnurture.engine.judging import Judged, judge, revise_click
 from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
@@ -29,6 +30,9 @@ from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave
 
 __all__ = [
     "CHANNELS",
+    "CRM",
+    "EMAIL",
+    "FORMER",
     "SORTINGS",
     "Applied",
     "Channel",
@@ -52,6 +56,7 @@ __all__ = [
     "StepDone",
     "WaveBegun",
     "add_note",
+    "addresses_of",
     "apply_definitions",
     "begin_wave",
     "close_session",
@@ -59,12 +64,14 @@ __all__ = [
     "current_definitions",
     "decide_handoff",
     "feedback_answers",
+    "find_lead",
     "finish_wave",
     "import_leads",
     "judge",
     "keep_click",
     "keep_reply",
     "later_by",
+    "leads_by_key",
     "leads_matching",
     "local_day",
     "lock_leads",

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, insert, select
 from leadnurture.domain.condition import Condition, Reacted, leaves
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import Track
+from leadnurture.engine.identity import find_lead
 from leadnurture.engine.reactions import NewReaction, record_in
 from leadnurture.engine.sql import lock_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database
 from leadnurture.store import note as audit
-from leadnurture.store.tables import Lead, LeadNote, Message, Reaction
+from leadnurture.store.tables import LeadNote, Message, Reaction
 
 Channel = Literal["on the phone", "by mail", "in person"]
 CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
@@ -48,10 +49,10 @@ def add_note(
         raise InvalidInputError("The note is empty; go back and write something.")
 
     def write(connection: Connection) -> None:
-        _lock(connection, lead_id)
+        his_id = _lock(connection, lead_id)
         note = LeadNote.__table__
-        connection.execute(insert(note).values(lead_id=lead_id, at=now, by=by, text=text, channel=""))
-        audit(connection, actor or by, "noted something", f"lead {lead_id}", now)
+        connection.execute(insert(note).values(lead_id=his_id, at=now, by=by, text=text, channel=""))
+        audit(connection, actor or by, "noted something", f"lead {his_id}", now)
 
     database.run(write)
 
@@ -67,10 +68,10 @@ def record_feedback(
         raise InvalidInputError("Choose what he answered; go back and press again.")
 
     def write(connection: Connection) -> bool:
-        _lock(connection, lead_id)
-        _refuse_other(connection, lead_id, feedback.message_id)
+        his_id = _lock(connection, lead_id)
+        _refuse_other(connection, his_id, feedback.message_id)
         told = NewReaction(
-            "feedback", feedback.key, SOURCE, lead_id=lead_id, message_id=feedback.message_id,
+            "feedback", feedback.key, SOURCE, lead_id=his_id, message_id=feedback.message_id,
             argument=feedback.answer,
         )  # fmt: skip
         if not record_in(connection, [told], now).recorded:
@@ -79,23 +80,21 @@ def record_feedback(
         its_id = select(reaction.c.id).where(reaction.c.key == f"{SOURCE}:{feedback.key}")
         connection.execute(
             insert(note).values(
-                lead_id=lead_id, at=now, by=by, text=feedback.note, channel=feedback.channel,
+                lead_id=his_id, at=now, by=by, text=feedback.note, channel=feedback.channel,
                 reaction_id=its_id.scalar_subquery(),
             )
         )  # fmt: skip
-        audit(
-            connection, actor or by, "told what a lead said", f"lead {lead_id}", now, detail=feedback.answer
-        )
+        audit(connection, actor or by, "told what a lead said", f"lead {his_id}", now, detail=feedback.answer)
         return True
 
     return database.run(write)
 
 
-def _lock(connection: Connection, lead_id: int) -> None:
-    lock_leads(connection, [lead_id])
-    lead = Lead.__table__
-    if connection.scalar(select(lead.c.id).where(lead.c.id == lead_id)) is None:
-        raise NotFoundError(f"There is no lead {lead_id}; search for it on /leads.")
+def _lock(connection: Connection, lead_id: int) -> int:
+    """The lead's number of now, locked."""
+    now_id = int(find_lead(connection, lead_id).id)
+    lock_leads(connection, [now_id])
+    return now_id
 
 
 def _refuse_other(connection: Connection, lead_id: int, message_id: int | None) -> None:

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, Row, select
 
 from leadnurture import engine
 from leadnurture.domain.definitions import Definitions
-from leadnurture.errors import NotFoundError
 from leadnurture.profile import Evidence, evidence
 from leadnurture.reports.coming import Coming, Standing, coming
 from leadnurture.reports.story import Entry, Setting, story
 from leadnurture.store.tables import metadata
 
 LEAD: Final = metadata.tables["lead"]
+KEY: Final = metadata.tables["lead_key"]
 CONSENT: Final = metadata.tables["consent"]
 INTEREST: Final = metadata.tables["interest"]
 SUPPRESSION: Final = metadata.tables["suppression"]
@@ -73,6 +73,8 @@ class Journey:
     """The name of the account's owner; empty where there is none."""
     crm: tuple[str, str] | None
     """(id in the CRM, address at which it shows the lead; empty where the company names none)."""
+    keys: tuple[tuple[str, str], ...]
+    """(system, key) by which the lead is known, too: further addresses, ids on platforms, former numbers."""
     zone: str
     stage_since: datetime
     created_at: datetime
@@ -101,7 +103,7 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
 
     Some thirty statements, whatever happened; one more for each program of a lead that is in none.
     """
-    lead = find(connection, lead_ref)
+    lead = engine.find_lead(connection, lead_ref)
     definitions = engine.current_definitions(connection)
     setting = Setting(definitions.company, _titles(connection), lead.zone, now)
     consents = _consents(connection, lead.id)
@@ -115,6 +117,7 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
         who=who,
         owner=setting.person(who.owner) if who.owner else "",
         crm=_crm(lead.crm_id, definitions),
+        keys=_keys(connection, lead.id),
         zone=lead.zone,
         stage_since=lead.stage_since,
         created_at=lead.created_at,
@@ -134,14 +137,9 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
     )
 
 
-def find(connection: Connection, lead_ref: int | str) -> Row[Any]:
-    """The row of a lead, by id or address. Raises NotFoundError."""
-    named = str(lead_ref).strip()
-    is_it = LEAD.c.id == int(named) if named.isdecimal() else LEAD.c.email_key == named.casefold()
-    row = connection.execute(select(LEAD).where(is_it)).first()
-    if row is None:
-        raise NotFoundError(f"There is no lead {named!r}; give an address or the number of a lead.")
-    return row
+def _keys(connection: Connection, lead_id: int) -> tuple[tuple[str, str], ...]:
+    question = select(KEY.c.system, KEY.c.key).where(KEY.c.lead_id == lead_id)
+    return tuple((row.system, row.key) for row in connection.execute(question.order_by(*KEY.primary_key)))
 
 
 def _crm(crm_id: str | None, definitions: Definitions) -> tuple[str, str] | None:

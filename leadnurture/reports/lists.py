@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, or_, select, tuple_, union_all
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Select,
+    exists,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
 from leadnurture.domain.vocabulary import STAGES, Stage, Track
 from leadnurture.domain.words import end_of, prefixes_of
@@ -128,7 +139,7 @@ def _with_word(prefix: str) -> _Filter:
     of_people = select(LEAD.c.id).join(ACCOUNT_WORD, ACCOUNT_WORD.c.account_id == LEAD.c.account_id)
     either = union_all(
         select(select(WORD.c.lead_id).where(*his).limit(FEW + 1).subquery().c.lead_id),
-        select(of_people.where(*its).limit(FEW + 1).subquery().c.id),
+        select(of_people.where(*its).order_by(ACCOUNT_WORD.c.word).limit(FEW + 1).subquery().c.id),
     ).subquery()
     has_one = or_(
         exists().where(WORD.c.lead_id == LEAD.c.id, *his),
@@ -256,8 +267,9 @@ def _page(question: Select[Any], key: Any, limit: int, before: int | None) -> Se
     return question.order_by(key.desc()).limit(limit)
 
 
-def _is_live() -> Any:  # noqa: ANN401 - as above
-    return ENROLLMENT.c.status.in_(("active", "paused"))
+def _is_live() -> ColumnElement[bool]:
+    # Written out, not bound: only then does a database see that the index of the living has them all.
+    return literal_column("enrollment.status IN ('active', 'paused')", Boolean)
 
 
 def _enrolled(connection: Connection, lead_ids: Sequence[int]) -> Mapping[int, list[str]]:

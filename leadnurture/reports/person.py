@@ -1,17 +1,17 @@
 """All that is held about one person, as JSON: for whoever asks what we know of him.
 
-One idea to hold: nobody lists the tables. Every row that refers to the lead is his, so that a table of tomorrow
-is in his copy as well.
+One idea to hold: nobody lists the tables. Every row that refers to the lead is his, so that a table of
+tomorrow is in his copy as well.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select
 
-from leadnurture.reports.journeys import find
+from leadnurture import engine
 from leadnurture.store.tables import metadata
 
 WITHOUT: Final = frozenset({"lease_owner", "lease_until", "luck"})
@@ -21,11 +21,15 @@ JSON_TEXT: Final = frozenset({"facts"})
 
 
 def person(connection: Connection, lead_ref: int | str, now: datetime) -> dict[str, Any]:
-    """Everything about a lead, by id or address, by the names of the tables. A statement a table. NotFoundError."""
-    lead = find(connection, lead_ref)
+    """Everything about a lead, by id or address, under the names of the tables. Raises NotFoundError.
+
+    A statement a table.
+    """
+    lead = engine.find_lead(connection, lead_ref)
+    addresses = engine.addresses_of(connection, lead.id)
     told: dict[str, Any] = {"exported_at": now.isoformat(), "lead": _plain(lead)}
     for table in metadata.sorted_tables:
-        wanted = _his(table, lead)
+        wanted = _his(table, lead, addresses)
         if wanted is not None:
             order = list(table.primary_key.columns)
             rows = connection.execute(select(table).where(wanted).order_by(*order))
@@ -33,27 +37,26 @@ def person(connection: Connection, lead_ref: int | str, now: datetime) -> dict[s
     return told
 
 
-def _his(table: Table, lead: Row[Any]) -> ColumnElement[bool] | None:
+def _his(table: Table, lead: Row[Any], addresses: Collection[str]) -> ColumnElement[bool] | None:
     """Which rows of a table are about him; None where none can be."""
     columns = table.c
-    if table.name == "lead":
-        return None
-    if "lead_id" in columns:
-        return columns.lead_id == lead.id
-    if table.name == "audit":
-        return columns.subject == f"lead {lead.id}"
-    if table.name == "suppression":
-        return columns.email_key == lead.email_key
-    if table.name == "account":
-        return columns.id == lead.account_id
-    if table.name in {"account_fact", "product"}:
-        return columns.account_id == lead.account_id
-    parents = list(_parents(table, lead))
-    return or_(*parents) if parents else None
+    match table.name:
+        case "audit":
+            return columns.subject == f"lead {lead.id}"
+        case "suppression":
+            return columns.email_key.in_(addresses)
+        case "account" | "account_fact" | "product":
+            return (columns.id if table.name == "account" else columns.account_id) == lead.account_id
+        case _:
+            parents = list(_parents(table, lead))
+            return or_(*parents) if parents else None
 
 
 def _parents(table: Table, lead: Row[Any]) -> Iterator[ColumnElement[bool]]:
-    """Rows that hang on a row of his, as a notice does on a handoff."""
+    """His own rows, and what hangs on one of them, as a notice does on a handoff."""
+    if "lead_id" in table.c:
+        yield table.c.lead_id == lead.id
+        return
     for key in table.foreign_keys:
         parent = key.column.table
         if "lead_id" in parent.c and parent.name != table.name:

@@ -180,6 +180,18 @@ class Lead(Row, table=True):
     created_at: datetime = instant(nullable=False)
 
 
+class LeadKey(Row, table=True):
+    """By what else a lead is known: further addresses, ids on platforms and in the CRM, the number it had before it
+    became one with this one. What stands in the lead's own row is not repeated.
+    """
+
+    __tablename__ = "lead_key"
+    system: str = Field(primary_key=True)
+    """email, crm, lead (a former number), else the name of a platform."""
+    key: str = Field(primary_key=True)
+    lead_id: int = reference("lead.id", index=True)
+
+
 class LeadWord(Row, table=True):
     """A word by which a lead is found: of his names and addresses, also of former ones."""
 

@@ -9,8 +9,8 @@ from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Connection
 
 from leadnurture import engine, mail, reports
@@ -179,9 +179,12 @@ def _printable(text: str) -> str:
 
 
 @router.api_route("/leads/{lead_id}", methods=READ)
-def show_lead(lead_id: Id, site: Here, show: Shown = "everything") -> HTMLResponse:
-    """What we know of a lead: its journey, its score, and what comes next."""
+def show_lead(lead_id: Id, site: Here, show: Shown = "everything") -> Response:
+    """What we know of a lead: journey, score, and what comes next. A number of before a merge leads on."""
     now = site.project.clock()
+    its_id = _ask(site, lambda connection: int(engine.find_lead(connection, lead_id).id))
+    if its_id != lead_id:
+        return RedirectResponse(f"/leads/{its_id}", 303)
 
     def question(connection: Connection) -> tuple[reports.Journey, reports.HandoffRow | None]:
         open_id = lookup.open_handoff(connection, lead_id)
@@ -202,7 +205,9 @@ def show_lead(lead_id: Id, site: Here, show: Shown = "everything") -> HTMLRespon
         "show": show,
         "kinds": KINDS,
         "days": _days(journey, KINDS[show]),
-        "answers": engine.feedback_answers(site.definitions(), who.track),
+        "answers": engine.feedback_answers(
+            site.definitions(), "clients" if who.track == "clients" else "prospects"
+        ),
         "channels": engine.CHANNELS,
         "sent": _sent(journey),
         "form_key": secrets.token_hex(12),

@@ -1,4 +1,4 @@
-"""What our people tell of a lead on its page, under their own names, and the copy of all that is held of it."""
+"""What our people tell of a lead on its page, under their own names, and the copy of what is held of it."""
 
 from typing import Annotated
 

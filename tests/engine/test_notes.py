@@ -54,9 +54,7 @@ def rows(company: Company, statement: str) -> list[tuple[Any, ...]]:
 def test_what_a_lead_told_a_person_leads_on_the_step_that_asked(company: Company) -> None:
     ann = company.lead("ann", tags=["letters"])
     company.settle()
-    told = Feedback(
-        "call me", "on the phone", "form-00001", company.mail(ann, "write"), "She has the budget"
-    )
+    told = Feedback("call me", "on the phone", "form-00001", company.mail(ann, "write"), "She has the budget")
     assert record_feedback(company.database, ann, told, "lena", company.now, actor="lena@example.com")
     assert not record_feedback(company.database, ann, told, "lena", company.now)
     company.settle()

@@ -40,7 +40,7 @@ FILL: Final = (
 QUESTIONS: Final[dict[str, dict[str, Any]]] = {
     "all": {},
     "the next page": {"before": (50, FEW // 2)},
-    "one name": {"search": "solheim77"},
+    "one name": {"search": "solheim78"},
     "an address": {"search": "p150@exam"},
     "a company": {"search": "c7"},
     "a name that all have": {"search": "anna"},

@@ -112,6 +112,15 @@ def _create_people() -> None:
         "ix_lead_untold", "lead", ["stage_since"],
         **only(f"account_id IS NOT NULL AND told_engaged <> ({untold})"),
     )  # fmt: skip
+    op.create_table(
+        "lead_key",
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.PrimaryKeyConstraint("system", "key", name="pk_lead_key"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_lead_key_lead_id"),
+    )
+    op.create_index("ix_lead_key_lead_id", "lead_key", ["lead_id"])
     op.create_index("ix_lead_list", "lead", ["track", "stage", "score", "id"])
     for owner in ("account", "lead"):
         op.create_table(
