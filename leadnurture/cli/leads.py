@@ -1,6 +1,5 @@
 """Commands about leads: how they stand, one lead's journey, and the facts that steer them."""
 
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import uuid4
@@ -11,7 +10,7 @@ from leadnurture.app import compare_with_files, find_lead, open_project
 from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
 
 if TYPE_CHECKING:
-    from leadnurture.engine import Comparison, Judged, Rescored
+    from leadnurture.engine import Comparison, Rescored
     from leadnurture.imports import ImportReport
 
 MOST_SHOWN = 20
@@ -153,38 +152,6 @@ def react(  # noqa: PLR0913, PLR0917 - the options of a command
     )
     recorded = record_reactions(opened.database, [reaction], opened.clock())
     show(recorded, form, lambda: "Recorded." if recorded.recorded else "Known already.")
-
-
-def judge(
-    click: Annotated[int, typer.Argument(metavar="CLICK", help="Its number, as `explain` tells it.")],
-    judgement: Annotated[Literal["person", "machine"], typer.Argument(metavar="person|machine")],
-    reason: Annotated[str, typer.Option(help="Why you think so.")] = "",
-    project: ProjectFolder = HERE,
-    form: OutputFormat = Format.text,
-) -> None:
-    """Say whether a person or a machine clicked.
-
-    The rules say nothing of that click any more.
-    """
-    from leadnurture.engine import revise_click
-
-    opened = open_project(project)
-    by = f"command:{getuser()}"
-    done = revise_click(opened.database, click, judgement, by, opened.clock(), reason=reason)
-    show(done, form, lambda: _told_of_judging(done))
-
-
-def _told_of_judging(done: "Judged") -> str:
-    if not done.clicks:
-        return "Nothing changes: that was said of it before."
-    if done.persons:
-        return "It counts: points and program follow with the next look."
-    if not done.lost:
-        return "It does not count, and did not before."
-    return (
-        f"It does not count any more: points and interests are taken back, {done.went_back:,} enrollments "
-        f"went back, {done.withdrawn:,} handoffs are withdrawn."
-    )
 
 
 def close(

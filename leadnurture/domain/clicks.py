@@ -35,6 +35,10 @@ VERDICTS: Final[dict[Rule, tuple[Judgement, str]]] = {
 }
 """What each rule says. They are asked in this order, and the first that is true holds."""
 SETTLING: Final = "it is not judged yet"
+TAKEN_BACK: Final = "taken back: a machine clicked"
+"""Why somebody stands again where he stood before the click."""
+WITHDRAWN: Final = "withdrawn: a machine clicked"
+"""Why he is offered to sales no more."""
 
 BURST: Final = timedelta(seconds=1)
 SWEEP: Final = timedelta(seconds=10)

@@ -31,10 +31,10 @@ from leadnurture.domain.clicks import (
 )
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.reactions import follow, insert_fresh
-from leadnurture.engine.sql import lock_leads_of, run, sql
+from leadnurture.engine.sql import lock_leads, run, sql
 from leadnurture.engine.takeback import take_back
 from leadnurture.errors import InvalidInputError, NotFoundError
-from leadnurture.store import Database, stage
+from leadnurture.store import Database, note, stage
 from leadnurture.store.work import empty, work_click, work_reaction
 
 CHUNK: Final = 2_000
@@ -87,25 +87,22 @@ def revise_click(
         raise InvalidInputError(f"A click is judged person or machine, not {judgement!r}.")
 
     def revise(connection: Connection) -> Judged:
-        row = connection.execute(
-            sql("SELECT lead_id, judgement, judged_by FROM click WHERE id = :id"), {"id": click_id}
-        ).first()
-        if row is None:
+        click = {"id": click_id}
+        lead_id = connection.execute(sql("SELECT lead_id FROM click WHERE id = :id"), click).scalar()
+        if lead_id is None:
             raise NotFoundError(f"There is no click {click_id}; `leadnurture explain` lists those of a lead.")
+        lock_leads(connection, [lead_id])
         empty(connection, work_click)
-        stage(connection, work_click, [{"click_id": click_id, "lead_id": row.lead_id}])
-        lock_leads_of(connection, "SELECT lead_id FROM work_click")
+        stage(connection, work_click, [{"click_id": click_id, "lead_id": lead_id}])
         _know(connection)
         said = reason or f"{by} says so"
         run(connection, "UPDATE work_click SET judgement = :judgement, reason = :reason, person = :by",
             judgement=judgement, reason=said, by=by)  # fmt: skip
         if run(connection, "DELETE FROM work_click WHERE was = judgement AND reason = was_reason"):
             return Judged()
-        run(
-            connection,
-            "INSERT INTO audit (at, actor, act, subject, detail) VALUES (:now, :by, 'judged', :subject, :detail)",
-            now=now, by=by, subject=f"click {click_id}", detail=f"{row.judgement} → {judgement}: {said}",
-        )  # fmt: skip
+        note(
+            connection, by, "judged a click", f"lead {lead_id}", now, detail=f"click {click_id}, {judgement}"
+        )
         return _carry_out(connection, now)
 
     return database.run(revise)
@@ -137,7 +134,6 @@ def _chunk(connection: Connection, now: datetime, chunk: int) -> Judged:
     _know(connection)
     run(connection, _ASK, **_LENGTHS)
     run(connection, _SAY)
-    run(connection, _ASK_NEIGHBOURS, now=now, crowd=2 * _micros(CROWD))
     return _carry_out(connection, now)
 
 
@@ -155,6 +151,7 @@ def _know(connection: Connection) -> None:
 def _carry_out(connection: Connection, now: datetime) -> Judged:
     """Writes what was judged, and everything that follows from it."""
     definitions = current_definitions(connection)
+    run(connection, _ASK_NEIGHBOURS, now=now, crowd=2 * _micros(CROWD))
     run(
         connection,
         """

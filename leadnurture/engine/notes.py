@@ -9,7 +9,6 @@ from sqlalchemy import Connection, insert, select
 
 from leadnurture.domain.condition import Condition, Reacted, leaves
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.vocabulary import Track
 from leadnurture.engine.identity import find_lead
 from leadnurture.engine.reactions import NewReaction, record_in
 from leadnurture.engine.sql import lock_leads
@@ -104,16 +103,16 @@ def _refuse_other(connection: Connection, lead_id: int, message_id: int | None) 
         raise NotFoundError(f"Mail {message_id} did not go to this lead; choose one of the list.")
 
 
-def feedback_answers(definitions: Definitions, track: Track) -> tuple[str, ...]:
+def feedback_answers(definitions: Definitions, track: str) -> tuple[str, ...]:
     """The answers for which the agreement or a program of the track does something, and the usual ones."""
-    agreement = definitions.agreement(track)
-    asked = [rule.reacted for rule in agreement.engagement]
+    agreements = [one for one in definitions.agreements if one.track == track]
+    asked = [rule.reacted for one in agreements for rule in one.engagement]
     asked += [leaf for condition in _conditions(definitions, track) for leaf in _reacted(condition)]
     told = [one.argument for one in asked if one.kind == "feedback" and one.argument]
     return tuple(dict.fromkeys([*told, *USUAL]))
 
 
-def _conditions(definitions: Definitions, track: Track) -> Iterator[Condition | None]:
+def _conditions(definitions: Definitions, track: str) -> Iterator[Condition | None]:
     for program in definitions.programs:
         if program.track == track:
             yield from (program.enter, program.exit, program.goal)

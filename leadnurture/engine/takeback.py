@@ -1,23 +1,26 @@
-"""Takes back what a machine's click had brought: points, interests, its branch while nothing was sent, an offer that rested on it alone.
+"""Takes back what a machine's click had brought: points, interests, its branch while nothing was sent, a stage or an offer that
+rested on it alone.
 
-The lost clicks lie in `work_click` and their leads are locked. What is restored is judged again by the next wave, so whatever
-else speaks for the same way moves him on again. Facts and tags that an arm has set stay, and so does what a person decided.
+The lost clicks lie in `work_click` and their leads are locked. What is restored is judged again by the next look and wave, so
+whatever else speaks for the same stage or way moves him on again. Facts and tags that an arm has set stay, and so does what a
+person decided.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, not_, select
+from sqlalchemy import ColumnElement, Connection, literal, not_, null, select
 
+from leadnurture.domain.agreement import Agreement
+from leadnurture.domain.clicks import TAKEN_BACK, WITHDRAWN
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.vocabulary import Track
 from leadnurture.engine.conditions import Scope, compile_condition
 from leadnurture.engine.look_statements import statements_of
 from leadnurture.engine.moves import count_moves, resume_enrollments
 from leadnurture.engine.reactions import earn_points, show_interest
-from leadnurture.engine.sql import run
-from leadnurture.store.tables import Handoff, Lead
+from leadnurture.engine.sql import run, some
+from leadnurture.store.tables import Handoff, Lead, StageChange
 from leadnurture.store.work import (
     empty,
     work_back,
@@ -25,11 +28,9 @@ from leadnurture.store.work import (
     work_lead,
     work_move,
     work_reaction,
-    work_withdrawn,
+    work_stage_back,
 )
 
-RULE: Final = "taken back: a machine clicked"
-WITHDRAWN: Final = "withdrawn: a machine clicked"
 LOST: Final = "SELECT reaction_id FROM work_click WHERE is_lost"
 LOSERS: Final = "SELECT lead_id FROM work_click WHERE is_lost"
 CHANGED: Final = "SELECT lead_id FROM work_click WHERE is_lost OR is_again"
@@ -38,6 +39,8 @@ AGAIN: Final = """CASE WHEN {0}.status <> 'completed' THEN {0}.status
     WHEN EXISTS (SELECT 1 FROM handoff h WHERE h.lead_id = {0}.lead_id AND h.status = 'open') THEN 'paused' ELSE 'active' END"""
 lead: Final = Lead.__table__
 handoff: Final = Handoff.__table__
+changes: Final = StageChange.__table__
+STAGE_BACK: Final = ("lead_id", "handoff_id", "stage", "rule", "agreement")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,8 @@ def take_back(connection: Connection, definitions: Definitions, now: datetime) -
         return TakenBack(0, 0, 0, 0)
     _count_anew(connection, definitions, now)
     went_back = _go_back(connection, now)
-    _find_offers(connection, definitions, now)
-    withdrawn = _withdraw(connection, now)
+    _find_stages(connection, definitions, now)
+    withdrawn = _step_back(connection, now)
     run(
         connection,
         f"UPDATE lead SET look_at = :now WHERE id IN ({CHANGED}) AND (look_at IS NULL OR look_at > :now)",
@@ -162,7 +165,7 @@ def _go_back(connection: Connection, now: datetime) -> int:
                (SELECT min(w.reason) FROM work_click w WHERE w.is_lost AND w.lead_id = e.lead_id)
           {pairs}""",
         now=now,
-        rule=RULE,
+        rule=TAKEN_BACK,
     )
     empty(connection, work_move)
     run(
@@ -170,7 +173,7 @@ def _go_back(connection: Connection, now: datetime) -> int:
         f"""
         INSERT INTO work_move (program, from_step, to_step, rule, moves)
         SELECT e.program, e.step, b.step, :rule, count(*) {pairs} GROUP BY e.program, e.step, b.step""",
-        rule=RULE,
+        rule=TAKEN_BACK,
     )
     count_moves(connection, now)
     _restore(connection, now)
@@ -184,7 +187,7 @@ def _restore(connection: Connection, now: datetime) -> None:
         UPDATE message SET status = 'cancelled', settled_at = :now, trouble = :rule
          WHERE status = 'planned' AND enrollment_id IN (SELECT enrollment_id FROM work_back)""",
         now=now,
-        rule=RULE,
+        rule=TAKEN_BACK,
     )
     # The mail for which he waited there, if he had moved on before it left.
     run(
@@ -218,98 +221,132 @@ def _restore(connection: Connection, now: datetime) -> None:
     )
 
 
-def _find_offers(connection: Connection, definitions: Definitions, now: datetime) -> None:
-    """Open offers of steps that the way back has left, and of the threshold where it is not crossed any more."""
-    empty(connection, work_withdrawn)
+def _find_stages(connection: Connection, definitions: Definitions, now: datetime) -> None:
+    """Offers of steps that the way back has left, offers over a threshold that is crossed no more, and who is not even engaged."""
+    empty(connection, work_stage_back)
     run(
         connection,
         """
-        INSERT INTO work_withdrawn (handoff_id, lead_id)
-        SELECT h.id, h.lead_id FROM handoff h JOIN work_back k ON k.enrollment_id = h.enrollment_id WHERE h.status = 'open'""",
+        INSERT INTO work_stage_back (lead_id, handoff_id, rule, agreement)
+        SELECT h.lead_id, h.id, :rule, h.agreement
+          FROM handoff h JOIN work_back k ON k.enrollment_id = h.enrollment_id WHERE h.status = 'open'""",
+        rule=WITHDRAWN,
     )
     for agreement in definitions.agreements:
-        _find_over_threshold(connection, definitions, agreement.track, now)
+        empty(connection, work_lead)
+        losers = run(
+            connection,
+            f"INSERT INTO work_lead (lead_id, zone) SELECT id, zone FROM lead WHERE track = :track AND id IN ({LOSERS})",
+            track=agreement.track,
+        )
+        if losers:
+            for statement in statements_of(definitions, agreement.track).score:
+                connection.execute(statement, {"now": now})
+            _find_offers(connection, agreement, now)
+            _find_engaged(connection, agreement, now)
 
 
-def _find_over_threshold(
-    connection: Connection, definitions: Definitions, track: Track, now: datetime
-) -> None:
-    empty(connection, work_lead)
-    found = run(
-        connection,
-        f"INSERT INTO work_lead (lead_id, zone) SELECT id, zone FROM lead WHERE track = :track AND id IN ({LOSERS})",
-        track=track,
-    )
-    when = definitions.agreement(track).stage("qualified").when
-    if not found or when is None:
+def _find_offers(connection: Connection, agreement: Agreement, now: datetime) -> None:
+    """Open offers that the threshold made since the click counted, and would not make now."""
+    when = agreement.stage("qualified").when
+    if when is None:
         return
-    for statement in statements_of(definitions, track).score:
-        connection.execute(statement, {"now": now})
-    lost = select(work_click.c.lead_id).where(
-        work_click.c.is_lost,
-        work_click.c.lead_id == handoff.c.lead_id,
-        work_click.c.counted_at <= handoff.c.opened_at,
-    )
     over = (
-        select(handoff.c.id, handoff.c.lead_id)
+        select(handoff.c.lead_id, handoff.c.id, null(), literal(WITHDRAWN), handoff.c.agreement)
         .join_from(handoff, lead, lead.c.id == handoff.c.lead_id)
         .where(
+            lead.c.id.in_(select(work_lead.c.lead_id)),
             handoff.c.status == "open",
             handoff.c.enrollment_id.is_(None),
-            handoff.c.track == track,
-            lost.exists(),
+            handoff.c.track == agreement.track,
+            _lost_before(handoff.c.opened_at),
             not_(compile_condition(when, Scope(lead=lead))),
-            lead.c.id.in_(select(work_lead.c.lead_id)),
         )
     )
-    connection.execute(work_withdrawn.insert().from_select(["handoff_id", "lead_id"], over), {"now": now})
+    connection.execute(work_stage_back.insert().from_select(STAGE_BACK, over), {"now": now})
 
 
-def _withdraw(connection: Connection, now: datetime) -> int:
-    """Sales is told where it was told of the offer; what was paused goes on, later by the length of the pause."""
+def _find_engaged(connection: Connection, agreement: Agreement, now: datetime) -> None:
+    """Who became engaged since the click counted, was nothing more, and would not become it now."""
+    when = agreement.stage("engaged").when
+    if when is None:
+        return
+    became = some(
+        changes.c.lead_id == lead.c.id,
+        changes.c.from_stage == "new",
+        changes.c.to_stage == "engaged",
+        changes.c.at == lead.c.stage_since,
+        of=[changes],
+    )
+    version = agreement.version.isoformat()
+    engaged = select(lead.c.id, null(), literal("new"), literal(TAKEN_BACK), literal(version)).where(
+        lead.c.id.in_(select(work_lead.c.lead_id)),
+        lead.c.stage == "engaged",
+        became,
+        _lost_before(lead.c.stage_since),
+        not_(compile_condition(when, Scope(lead=lead))),
+    )
+    connection.execute(work_stage_back.insert().from_select(STAGE_BACK, engaged), {"now": now})
+
+
+def _lost_before(at: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a click that counts no more counted at that instant."""
+    lost = (work_click.c.lead_id == lead.c.id, work_click.c.is_lost, work_click.c.counted_at <= at)
+    return some(*lost, of=[work_click])
+
+
+def _step_back(connection: Connection, now: datetime) -> int:
+    """Stages as before, offers withdrawn: the result is how many of these.
+
+    Sales is told where it was told of the offer; what was paused goes on, later by the length of the pause.
+    """
     run(
         connection,
         """
-        UPDATE work_withdrawn SET stage = coalesce(
+        UPDATE work_stage_back SET stage = coalesce(
             (SELECT s.from_stage FROM stage_change s
-              WHERE s.lead_id = work_withdrawn.lead_id AND s.to_stage IN ('engaged', 'qualified', 'handed_off')
-                AND s.at >= (SELECT min(w.counted_at) FROM work_click w WHERE w.is_lost AND w.lead_id = work_withdrawn.lead_id)
+              WHERE s.lead_id = work_stage_back.lead_id AND s.to_stage IN ('engaged', 'qualified', 'handed_off')
+                AND s.at >= (SELECT min(w.counted_at) FROM work_click w WHERE w.is_lost AND w.lead_id = work_stage_back.lead_id)
               ORDER BY s.id LIMIT 1),
-            (SELECT h.stage_before FROM handoff h WHERE h.id = work_withdrawn.handoff_id))""",
+            (SELECT h.stage_before FROM handoff h WHERE h.id = work_stage_back.handoff_id))
+         WHERE handoff_id IS NOT NULL""",
+    )
+    run(
+        connection,
+        """
+        INSERT INTO stage_change (lead_id, track, from_stage, to_stage, at, rule, agreement)
+        SELECT l.id, l.track, l.stage, w.stage, :now, w.rule, w.agreement
+          FROM work_stage_back w JOIN lead l ON l.id = w.lead_id""",
+        now=now,
+    )
+    run(
+        connection,
+        "UPDATE lead SET stage = w.stage, stage_since = :now FROM work_stage_back w WHERE w.lead_id = lead.id",
+        now=now,
     )
     withdrawn = run(
         connection,
         """
         UPDATE handoff SET status = 'withdrawn', decided_at = :now, note = :said, is_told = FALSE
-         WHERE id IN (SELECT handoff_id FROM work_withdrawn)""",
+         WHERE id IN (SELECT handoff_id FROM work_stage_back)""",
         now=now,
         said="A machine clicked, not the lead.",
     )
-    if not withdrawn:
-        return 0
-    run(
-        connection,
-        """
-        INSERT INTO stage_change (lead_id, track, from_stage, to_stage, at, rule, agreement)
-        SELECT l.id, l.track, l.stage, w.stage, :now, :rule, h.agreement
-          FROM work_withdrawn w JOIN lead l ON l.id = w.lead_id JOIN handoff h ON h.id = w.handoff_id""",
-        now=now,
-        rule=WITHDRAWN,
-    )
-    run(
-        connection,
-        "UPDATE lead SET stage = w.stage, stage_since = :now FROM work_withdrawn w WHERE w.lead_id = lead.id",
-        now=now,
-    )
+    if withdrawn:
+        _call_off(connection, now)
+    return withdrawn
+
+
+def _call_off(connection: Connection, now: datetime) -> None:
     run(
         connection,
         """
         INSERT INTO notice (handoff_id, kind, person, status, planned_at, attempts)
         SELECT n.handoff_id, 'withdrawn', n.person, 'planned', :now, 0
-          FROM notice n JOIN work_withdrawn w ON w.handoff_id = n.handoff_id
+          FROM notice n JOIN work_stage_back w ON w.handoff_id = n.handoff_id
          WHERE n.kind = 'handoff' AND (n.status = 'sent' OR n.attempts > 0)
             ON CONFLICT DO NOTHING""",
         now=now,
     )
-    resume_enrollments(connection, "SELECT lead_id FROM work_withdrawn", now, "handoff", WITHDRAWN)
-    return withdrawn
+    offered = "SELECT lead_id FROM work_stage_back WHERE handoff_id IS NOT NULL"
+    resume_enrollments(connection, offered, now, "handoff", WITHDRAWN)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, select
 
+from leadnurture.domain.clicks import TAKEN_BACK
 from leadnurture.domain.company import Company
 from leadnurture.profile.telling import agreement_told, date_told, local, moment_told, told
 from leadnurture.reports.ways import mail_trouble, rule_told
@@ -38,7 +39,6 @@ ORDER: Final[tuple[EntryKind, ...]] = (
 )  # fmt: skip
 # The provider's answers are told under their mail.
 OF_THE_MAIL: Final = frozenset({"delivered", "opened"})
-TAKEN_BACK: Final = "taken back: a machine clicked"
 NOT_GONE: Final = frozenset({"failed", "cancelled"})
 MAIL_STATUS: Final = {
     "unknown": "Whether it was accepted is not known yet.",
@@ -216,11 +216,8 @@ def _clicks(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
 def _click(group: Sequence[Row[Any]], setting: Setting) -> Entry:
     first = group[0]
     about = setting.title(first.content) if first.content else "a mail"
-    machine = (
-        f"A machine followed {len(group)} links of {about}"
-        if len(group) > 1
-        else f"A machine clicked {about}"
-    )
+    links = len({row.link for row in group})
+    machine = f"A machine followed {links} links of {about}" if links > 1 else f"A machine clicked {about}"
     text = machine if first.judgement == "machine" else told("clicked", about)
     if first.judged_at is None:
         why = f"rests until {setting.moment(first.judge_at)}, in case a machine clicked"
@@ -243,12 +240,16 @@ def _revisions(rows: Iterable[Row[Any]], clicks: Iterable[Row[Any]], setting: Se
     for row in rows:
         click = known[row.click_id]
         about = f" on {setting.title(click.content)}" if click.content else ""
-        by = f"{setting.person(row.by)} judged" if row.by else "Judged"
+        by = f"{_begun(setting.person(row.by))} judged" if row.by else "Judged"
         text = f"{by} {JUDGED[row.judgement]}: the click of {setting.moment(click.recorded_at)}{about}"
         taken = f"; {row.points} engagement taken back" if row.points else ""
         yield Entry(
             row.at, "click", text, f"{row.reason}; before: {JUDGED[row.was]}{taken}", content=click.content
         )
+
+
+def _begun(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _earned(row: Row[Any], setting: Setting) -> str:
@@ -308,7 +309,7 @@ def _stages(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
         why = f"{_with_names(row.rule, setting)}{saw}"
         if row.rule in SWITCHES:
             again = "The stages begin anew" if row.from_stage == row.to_stage else words
-            words, why = f"{row.rule[:1].upper()}{row.rule[1:]}", again
+            words, why = _begun(row.rule), again
         yield Entry(row.at, "stage", words, f"{why}. {agreement}".strip())
 
 

@@ -110,13 +110,15 @@ work_click: Final = _work_table(
     Column("was", String), Column("was_reason", String), Column("rule", String), Column("judgement", String), Column("reason", String), Column("person", String),
     Column("reaction_id", BigInteger), Column("counted_at", Instant), Column("is_lost", Boolean), Column("is_again", Boolean),
 )  # fmt: skip
-# Enrollments that go back to where a machine's click moved them from, and offers that are withdrawn with them.
+# Enrollments that go back to where a machine's click moved them from, and leads whose stage does, with the offer that it rested on.
 work_back: Final = _work_table(
     "work_back",
     Column("enrollment_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger), Column("way_id", BigInteger),
 )  # fmt: skip
-work_withdrawn: Final = _work_table(
-    "work_withdrawn", Column("handoff_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger), Column("stage", String),
+work_stage_back: Final = _work_table(
+    "work_stage_back",
+    Column("lead_id", BigInteger, primary_key=True, autoincrement=False), Column("handoff_id", BigInteger), Column("stage", String),
+    Column("rule", String), Column("agreement", String),
 )  # fmt: skip
 # Reactions as they came in.
 work_reaction: Final = _work_table(

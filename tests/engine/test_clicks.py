@@ -14,6 +14,7 @@ from leadnurture.domain.clicks import AGENTS, SETTLE
 from leadnurture.engine import (
     NewReaction,
     RawClick,
+    compare_agreements,
     judge,
     keep_click,
     record_reactions,
@@ -344,6 +345,17 @@ def test_judging_again_changes_nothing(company: Company) -> None:
     assert company.rows("SELECT * FROM click_revision") == []
 
 
+def test_an_open_informs_and_nothing_else(company: Company) -> None:
+    (lead,) = mailed(company, "ann", role="head")
+    before, waits = company.rows("SELECT * FROM lead"), company.enrollment(lead)
+    company.react(lead, "opened", mail="first")
+    company.advance(hours=2)
+    assert company.rows("SELECT * FROM lead") == before
+    assert company.enrollment(lead) == waits
+    assert company.rows("SELECT * FROM point") == company.rows("SELECT * FROM interest") == []
+    assert [row["kind"] for row in company.rows("SELECT kind FROM reaction")] == ["opened"]
+
+
 # Taken back
 
 
@@ -359,7 +371,7 @@ def test_a_late_burst_takes_back_points_interests_and_the_branch(company: Compan
     kept = "step", "visit", "status", "acted", "arrived_at", "message_id", "content", "deadline_at", "due_at"
     assert {name: now[name] for name in kept} == {name: waited[name] for name in kept}
     assert company.rows("SELECT * FROM point") == company.rows("SELECT * FROM interest") == []
-    assert company.rows("SELECT engagement FROM lead")[0]["engagement"] == 0
+    assert company.rows("SELECT engagement, stage FROM lead")[0] == {"engagement": 0, "stage": "new"}
     assert company.messages(lead)[1]["status"] == "cancelled"
     assert company.journey(lead)[-1] == "liked → first: taken back: a machine clicked"
     (revision,) = company.rows("SELECT * FROM click_revision")
@@ -371,7 +383,7 @@ def test_a_late_burst_takes_back_points_interests_and_the_branch(company: Compan
     assert company.enrollment(lead)["step"] == "reminder"
 
 
-def test_after_a_mail_has_left_only_the_points_are_taken_back(company: Company) -> None:
+def test_after_a_mail_has_left_nobody_goes_back_and_the_points_do(company: Company) -> None:
     (lead,) = mailed(company, "ann")
     click(company, lead)
     company.advance(days=4, hours=2)
@@ -487,6 +499,30 @@ def test_an_offer_that_something_else_holds_stays(company: Company) -> None:
     assert company.rows("SELECT stage, engagement FROM lead") == [{"stage": "handed_off", "engagement": 20}]
 
 
+def test_a_stage_that_something_else_holds_stays(company: Company) -> None:
+    ann, ben = mailed(company, "ann", "ben")
+    for lead in (ann, ben):
+        click(company, lead)
+    company.advance(hours=2)
+    company.react(ann, "downloaded", content="two")
+    company.advance(hours=1)
+    for lead in (ann, ben):
+        lose(company, lead)
+    assert [row["stage"] for row in company.rows("SELECT stage FROM lead ORDER BY id")] == ["engaged", "new"]
+    told = company.rows("SELECT lead_id, from_stage, to_stage, rule FROM stage_change ORDER BY id DESC")[0]
+    assert tuple(told.values()) == (ben, "engaged", "new", "taken back: a machine clicked")
+
+
+def test_whom_sales_returned_stays_engaged(company: Company) -> None:
+    (lead,) = mailed(company, "ann", role="head")
+    number = click(company, lead)
+    company.advance(hours=2)
+    company.give_back(lead, "not a fit")
+    revise_click(company.database, number, "machine", "dana", company.now)
+    company.settle()
+    assert company.rows("SELECT stage FROM lead") == [{"stage": "engaged"}]
+
+
 def test_an_accepted_offer_stays_accepted(company: Company) -> None:
     (lead,) = mailed(company, "ann", role="head")
     click(company, lead)
@@ -533,6 +569,30 @@ def test_points_from_before_a_return_do_not_come_back(company: Company) -> None:
     counted_anew_changes_nothing(company)
 
 
+def test_counting_anew_and_planning_give_a_machine_nothing(company: Company, tmp_path: Path) -> None:
+    ann, ben, cem, dan = mailed(company, "ann", "ben", "cem", "dan", role="clerk")
+    click(company, ann)
+    click(company, ben, link="hidden")
+    click(company, cem, agent="")
+    click(company, dan)
+    company.advance(hours=2)
+    lose(company, ann)
+    said = company.rows("SELECT judgement FROM click WHERE source = 'web' ORDER BY lead_id")
+    assert [row["judgement"] for row in said] == ["machine", "machine", "undecided", "person"]
+    counted_anew_changes_nothing(company)
+    track = FILES["prospects/track"].replace('role == "head": 30', 'role == "clerk": 30')
+    planned = define(tmp_path, {**FILES, "prospects/track": track.replace("clicked: 20", "clicked: 40")})
+    with company.database.read() as connection:
+        (told,) = compare_agreements(connection, planned, company.now)
+    assert [(one.lead_id, one.planned) for one in told.crossing] == [(dan, 70)]
+    assert told.falling == ()
+    company.apply(planned)
+    rescore(company.database, company.now)
+    assert company.rows("SELECT lead_id, points FROM point") == [{"lead_id": dan, "points": 40}]
+    company.settle()
+    assert company.rows("SELECT lead_id FROM handoff") == [{"lead_id": dan}]
+
+
 def counted_anew_changes_nothing(company: Company) -> None:
     """The points are those that the reactions give."""
     done = rescore(company.database, company.now)
@@ -565,7 +625,7 @@ def test_a_person_may_judge_both_ways_and_has_the_last_word(company: Company) ->
     assert [tuple(row.values()) for row in said] == [
         ("machine", "person", "dana", 0), ("person", "machine", "lena", 20), ("machine", "person", "dana", 0),
     ]  # fmt: skip
-    assert len(company.rows("SELECT * FROM audit WHERE act = 'judged'")) == 3
+    assert len(company.rows("SELECT * FROM audit WHERE act = 'judged a click'")) == 3
 
 
 def test_a_person_may_judge_before_the_rules_do(company: Company) -> None:
@@ -575,6 +635,18 @@ def test_a_person_may_judge_before_the_rules_do(company: Company) -> None:
     company.advance(hours=1)
     assert company.enrollment(lead)["step"] == "first"
     assert judgements(company) == ["machine"]
+
+
+def test_what_a_person_judged_first_speaks_of_the_clicks_around_it(company: Company) -> None:
+    """As if the rules had judged it: what is said of a click hangs on the clicks around it alone."""
+    (lead,) = mailed(company, "ann")
+    click(company, lead)
+    company.advance(minutes=10)
+    hidden = click(company, lead, link="hidden")
+    revise_click(company.database, hidden, "machine", "dana", company.now)
+    company.settle()
+    assert judgements(company) == ["machine", "machine"]
+    assert company.enrollment(lead)["step"] == "first"
 
 
 def test_what_cannot_be_judged_is_refused(company: Company) -> None:

@@ -62,9 +62,10 @@ def test_what_a_lead_told_a_person_leads_on_the_step_that_asked(company: Company
     assert rows(company, "SELECT kind, argument, source FROM reaction WHERE kind = 'feedback'") == [
         ("feedback", "call me", "person")
     ]
-    assert rows(
-        company, 'SELECT n."by", n.text, n.channel, r.kind FROM lead_note n JOIN reaction r ON r.id = n.reaction_id'
-    ) == [("lena", "She has the budget", "on the phone", "feedback")]  # fmt: skip
+    noted = (
+        'SELECT n."by", n.text, n.channel, r.kind FROM lead_note n JOIN reaction r ON r.id = n.reaction_id'
+    )
+    assert rows(company, noted) == [("lena", "She has the budget", "on the phone", "feedback")]
     assert rows(company, "SELECT actor, act, detail FROM audit") == [
         ("lena@example.com", "told what a lead said", "call me")
     ]
@@ -97,11 +98,11 @@ def test_what_cannot_be_kept_is_refused(company: Company) -> None:
     for lead, told in ((ben, his), (999, his)):
         with pytest.raises(NotFoundError):
             record_feedback(company.database, lead, told, "dana", company.now)
-    for wrong in (lambda: add_note(company.database, ann, "", "dana", company.now),
-                  lambda: record_feedback(company.database, ann, Feedback("", "by mail", "form-00002"), "dana", company.now)):  # fmt: skip
-        with pytest.raises(InvalidInputError):
-            wrong()
-    with pytest.raises(NotFoundError, match="There is no lead 999"):
+    with pytest.raises(InvalidInputError):
+        add_note(company.database, ann, "", "dana", company.now)
+    with pytest.raises(InvalidInputError):
+        record_feedback(company.database, ann, Feedback("", "by mail", "form-00002"), "dana", company.now)
+    with pytest.raises(NotFoundError, match="There is no lead '999'"):
         add_note(company.database, 999, "Who?", "dana", company.now)
     assert rows(company, "SELECT count(*) FROM lead_note") == [(0,)]
     assert rows(company, "SELECT count(*) FROM audit") == [(0,)]

@@ -1,8 +1,7 @@
-"""The search for leads costs the same among 200,000 as among 200: which way it takes, and how much it reads."""
+"""The search for leads costs the same among 200,000 as among 200: which way it takes, how much it reads."""
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -25,17 +24,19 @@ FILL: Final = (
        {numbers} SELECT i, 'Company ' || i, 'company ' || i, 0 FROM n WHERE i <= {count} / 20""",
     """INSERT INTO account_word (account_id, word) SELECT id, 'company' FROM account
        UNION ALL SELECT id, 'c' || id FROM account""",
-    f"""INSERT INTO lead (id, email, email_key, first_name, last_name, account_id, track, stage, stage_since, country,
-            language, role, source, zone, zone_given, luck, fit, engagement, score, created_at)
-        {{numbers}} SELECT i, 'p' || i || '@example.com', 'p' || i || '@example.com', 'Anna', 'Solheim', 1 + i % ({{count}} / 20),
-            CASE WHEN i % 7 = 0 THEN 'clients' ELSE 'prospects' END, {STAGE}, 0, 'NO', 'en', '', '', 'Europe/Oslo', '', i,
-            0, 0, (i * 7919) % 101, 0 FROM n""",
-    """INSERT INTO lead_word (lead_id, word) SELECT id, 'anna' FROM lead UNION ALL SELECT id, 'solheim' || id FROM lead
+    """INSERT INTO lead (id, email, email_key, first_name, last_name, account_id, track, stage, stage_since,
+            country, language, role, source, zone, zone_given, luck, fit, engagement, score, created_at)
+       {numbers} SELECT i, 'p' || i || '@example.com', 'p' || i || '@example.com', 'Anna', 'Solheim',
+            1 + i % ({count} / 20), CASE WHEN i % 7 = 0 THEN 'clients' ELSE 'prospects' END, {stage}, 0,
+            'NO', 'en', '', '', 'Europe/Oslo', '', i, 0, 0, (i * 7919) % 101, 0 FROM n""",
+    """INSERT INTO lead_word (lead_id, word)
+       SELECT id, 'anna' FROM lead UNION ALL SELECT id, 'solheim' || id FROM lead
        UNION ALL SELECT id, email_key FROM lead UNION ALL SELECT id, 'rare' || (id % 5000) FROM lead""",
-    """INSERT INTO enrollment (lead_id, program, version_id, status, step, visit, arrived_at, seen_reaction_id, acted, wave,
-            started_at)
+    """INSERT INTO enrollment (lead_id, program, version_id, status, step, visit, arrived_at,
+            seen_reaction_id, acted, wave, started_at)
        SELECT l.id, v.program, v.id, 'active', 'x', 1, 0, 0, TRUE, 0, 0 FROM lead l, program_version v
-        WHERE (v.program = 'scaling-series' AND l.id % 3 = 0) OR (v.program = 'trade-show' AND l.id % 5000 = 1)""",
+        WHERE (v.program = 'scaling-series' AND l.id % 3 = 0)
+           OR (v.program = 'trade-show-follow-up' AND l.id % 5000 = 1)""",
 )
 QUESTIONS: Final[dict[str, dict[str, Any]]] = {
     "all": {},
@@ -51,9 +52,14 @@ QUESTIONS: Final[dict[str, dict[str, Any]]] = {
     "a score": {"least": 95},
     "a stage and a score": {"stage": "engaged", "least": 60},
     "a large program": {"program": "scaling-series"},
-    "a small program": {"program": "trade-show"},
+    "a small program": {"program": "trade-show-follow-up"},
     "everything": {"search": "anna", "program": "scaling-series", "stage": "engaged", "least": 20},
 }
+MOST: Final = {True: 1_000, False: 20_000}
+"""A search of SQLite's runs a million instructions at most, some ten milliseconds; reading all leads takes many times
+that. PostgreSQL's pages are mostly the same few of an index again.
+"""
+MOST_STATEMENTS: Final = 7
 READ: Final = ("lead", "lead_word", "account_word", "enrollment")
 """What grows with the leads, and is never read from end to end."""
 
@@ -63,7 +69,7 @@ def fill(database: Database, count: int) -> None:
     numbers = NUMBERS["sqlite" if database.is_sqlite else "postgresql"].format(count=count)
     with database.write() as connection:
         for statement in FILL:
-            connection.execute(text(statement.format(numbers=numbers, count=count)))
+            connection.execute(text(statement.format(numbers=numbers, count=count, stage=STAGE)))
     if not database.is_sqlite:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
@@ -88,37 +94,40 @@ def whole_tables(connection: Connection, statement: str, values: Any) -> set[str
     plan = connection.exec_driver_sql(
         f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{statement}", values
     ).all()
-    lines = [str(row[-1]) for row in plan]
     pattern = r"^SCAN (\w+)" if is_sqlite else r"Seq Scan on (\w+)"
-    return {found[1] for line in lines if (found := re.search(pattern, line))}
+    return {found[1] for row in plan if (found := re.search(pattern, str(row[-1])))} & set(READ)
 
 
-def read_pages(database: Database, ask: Callable[[Connection], object]) -> int:
-    """How much a question reads: instructions of SQLite's machine in thousands, pages of PostgreSQL's memory."""
-    with noted(database) as told, database.read() as connection:
-        ask(connection)
-    if database.is_sqlite:
-        counted = 0
+def work_of(database: Database, told: list[tuple[str, Any]]) -> int:
+    """What statements cost: thousands of instructions of SQLite's machine, or pages of PostgreSQL's memory."""
+    counted = 0
 
-        def count() -> int:
-            nonlocal counted
-            counted += 1
-            return 0
+    def count() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
 
-        with database.read() as connection:
+    with database.read() as connection:
+        if database.is_sqlite:
             raw: Any = connection.connection.dbapi_connection
             raw.set_progress_handler(count, 1000)
-            ask(connection)
-            raw.set_progress_handler(None, 0)
-        return counted
-    pages = 0
-    with database.read() as connection:
         for statement, values in told:
-            if statement.lstrip().startswith("SELECT"):
+            if database.is_sqlite:
+                connection.exec_driver_sql(statement, values).all()
+            else:
                 plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", values).scalars()
                 hits = re.search(r"Buffers: shared ([^\n]*)", "\n".join(plan))
-                pages += sum(map(int, re.findall(r"=(\d+)", hits[1]))) if hits else 0
-    return pages
+                counted += sum(map(int, re.findall(r"=(\d+)", hits[1]))) if hits else 0
+        if database.is_sqlite:
+            raw.set_progress_handler(None, 0)
+    return counted
+
+
+def asked(database: Database, filters: dict[str, Any]) -> tuple[int, list[tuple[str, Any]]]:
+    """How many leads a search finds, and the statements that it takes."""
+    with noted(database) as told, database.read() as connection:
+        found = leads(connection, **filters)
+    return len(found), [one for one in told if one[0].lstrip().startswith("SELECT")]
 
 
 @pytest.mark.slow
@@ -126,31 +135,18 @@ def read_pages(database: Database, ask: Callable[[Connection], object]) -> int:
 def test_a_search_costs_the_same_among_two_hundred_thousand(database: Database) -> None:
     fill(database, MANY)
     for name, filters in QUESTIONS.items():
-        with noted(database) as told, database.read() as connection:
-            leads(connection, **filters)
+        found, told = asked(database, filters)
         with database.read() as connection:
             for statement, values in told:
-                if "SELECT" in statement:
-                    read = whole_tables(connection, statement, values) & set(READ)
-                    assert not read, f"{name} reads all of {read}: {statement}"
-        began = time.perf_counter()
-        with database.read() as connection:
-            found = leads(connection, **filters)
-        taken = 1000 * (time.perf_counter() - began)
-        read_ = read_pages(database, lambda connection, asked=filters: leads(connection, **asked))
-        print(
-            f"{database.engine.dialect.name} {name:36} {len(found):3} leads {taken:7.1f} ms {read_:7,} read"
-        )
-        assert read_ <= 25_000, name
+                assert whole_tables(connection, statement, values) == set(), f"{name}: {statement}"
+        assert work_of(database, told) <= MOST[database.is_sqlite], name
+        assert bool(found) is (name != "nobody"), name
 
 
 @pytest.mark.slow
 def test_among_two_hundred_the_same_questions_have_answers(database: Database) -> None:
     fill(database, FEW)
     for name, filters in QUESTIONS.items():
-        began = time.perf_counter()
-        with database.read() as connection:
-            found = leads(connection, **filters)
-        taken = 1000 * (time.perf_counter() - began)
-        print(f"{database.engine.dialect.name} {name:36} {len(found):3} leads {taken:7.1f} ms")
+        found, told = asked(database, filters)
+        assert len(told) <= MOST_STATEMENTS, name
         assert bool(found) is (name not in {"nobody", "a rare stage"}), name

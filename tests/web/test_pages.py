@@ -182,7 +182,7 @@ def test_somebody_says_on_the_leads_page_who_clicked(world: World, client: Clien
         assert world.rows("click")[0]["judgement"] == judgement
         assert f'value="{other}"' in client.get(page).text
         assert (world.rows("reaction", kind="clicked")[0]["counts_at"] is None) == (judgement == "machine")
-    assert len(world.rows("audit", act="judged")) == 2
+    assert len(world.rows("audit", act="judged a click")) == 2
 
 
 @pytest.mark.parametrize(
