@@ -19,6 +19,7 @@ from leadnurture.engine.identity import CRM, EMAIL, FORMER, addresses_of, find_l
 from leadnurture.engine.judging import Judged, judge, revise_click
 from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
+from leadnurture.engine.merging import Merged, merge_leads, undo_merge
 from leadnurture.engine.notes import CHANNELS, Channel, Feedback, add_note, feedback_answers, record_feedback
 from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
@@ -45,6 +46,7 @@ __all__ = [
     "Judged",
     "LeadInput",
     "Looked",
+    "Merged",
     "NewReaction",
     "NewReply",
     "RawClick",
@@ -76,6 +78,7 @@ __all__ = [
     "local_day",
     "lock_leads",
     "look",
+    "merge_leads",
     "next_due",
     "next_judging",
     "next_look",
@@ -91,6 +94,7 @@ __all__ = [
     "settle_by_hand",
     "settle_messages",
     "sort_reply",
+    "undo_merge",
     "wake_leads",
     "window_close",
 ]

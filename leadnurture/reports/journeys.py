@@ -16,6 +16,7 @@ from leadnurture.reports.story import Entry, Setting, story
 from leadnurture.store.tables import metadata
 
 LEAD: Final = metadata.tables["lead"]
+MERGE: Final = metadata.tables["lead_merge"]
 KEY: Final = metadata.tables["lead_key"]
 CONSENT: Final = metadata.tables["consent"]
 INTEREST: Final = metadata.tables["interest"]
@@ -64,6 +65,16 @@ class EnrollmentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeRow:
+    """That the lead was made one with another."""
+
+    id: int
+    gone_id: int
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Journey:
     """Everything about one lead."""
 
@@ -75,6 +86,8 @@ class Journey:
     """(id in the CRM, address at which it shows the lead; empty where the company names none)."""
     keys: tuple[tuple[str, str], ...]
     """(system, key) by which the lead is known, too: further addresses, ids on platforms, former numbers."""
+    merges: tuple[MergeRow, ...]
+    """Those that may be undone, newest first."""
     zone: str
     stage_since: datetime
     created_at: datetime
@@ -118,6 +131,7 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
         owner=setting.person(who.owner) if who.owner else "",
         crm=_crm(lead.crm_id, definitions),
         keys=_keys(connection, lead.id),
+        merges=_merges(connection, lead.id, setting),
         zone=lead.zone,
         stage_since=lead.stage_since,
         created_at=lead.created_at,
@@ -140,6 +154,13 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
 def _keys(connection: Connection, lead_id: int) -> tuple[tuple[str, str], ...]:
     question = select(KEY.c.system, KEY.c.key).where(KEY.c.lead_id == lead_id)
     return tuple((row.system, row.key) for row in connection.execute(question.order_by(*KEY.primary_key)))
+
+
+def _merges(connection: Connection, lead_id: int, setting: Setting) -> tuple[MergeRow, ...]:
+    columns = MERGE.c.id, MERGE.c.gone_id, MERGE.c.at, MERGE.c.by
+    question = select(*columns).where(MERGE.c.kept_id == lead_id, MERGE.c.undone_at.is_(None))
+    rows = connection.execute(question.order_by(MERGE.c.id.desc()))
+    return tuple(MergeRow(row.id, row.gone_id, row.at, setting.person(row.by)) for row in rows)
 
 
 def _crm(crm_id: str | None, definitions: Definitions) -> tuple[str, str] | None:

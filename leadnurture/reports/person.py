@@ -16,8 +16,8 @@ from leadnurture.store.tables import metadata
 
 WITHOUT: Final = frozenset({"lease_owner", "lease_until", "luck"})
 """Columns that say nothing of him: who of our machines is at work, and a lot that was drawn."""
-JSON_TEXT: Final = frozenset({"facts"})
-"""Columns that are JSON themselves: what a mail was made of."""
+JSON_TEXT: Final = frozenset({"facts", "body"})
+"""Columns that are JSON themselves: what a mail was made of, what a merge has put aside."""
 
 
 def person(connection: Connection, lead_ref: int | str, now: datetime) -> dict[str, Any]:
@@ -40,16 +40,22 @@ def person(connection: Connection, lead_ref: int | str, now: datetime) -> dict[s
 def _his(table: Table, lead: Row[Any], addresses: Collection[str]) -> ColumnElement[bool] | None:
     """Which rows of a table are about him; None where none can be."""
     columns = table.c
+    found: ColumnElement[bool] | None
     match table.name:
         case "audit":
-            return columns.subject == f"lead {lead.id}"
+            found = columns.subject == f"lead {lead.id}"
         case "suppression":
-            return columns.email_key.in_(addresses)
-        case "account" | "account_fact" | "product":
-            return (columns.id if table.name == "account" else columns.account_id) == lead.account_id
+            found = columns.email_key.in_(addresses)
+        case "lead_merge":
+            found = columns.kept_id == lead.id
+        case "account":
+            found = columns.id == lead.account_id
+        case "account_fact" | "product":
+            found = columns.account_id == lead.account_id
         case _:
             parents = list(_parents(table, lead))
-            return or_(*parents) if parents else None
+            found = or_(*parents) if parents else None
+    return found
 
 
 def _parents(table: Table, lead: Row[Any]) -> Iterator[ColumnElement[bool]]:

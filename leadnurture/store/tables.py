@@ -192,6 +192,23 @@ class LeadKey(Row, table=True):
     lead_id: int = reference("lead.id", index=True)
 
 
+class LeadMerge(Row, table=True):
+    """That two leads became one, and all that has to be put back to make them two again."""
+
+    __tablename__ = "lead_merge"
+    __table_args__ = (Index("ix_lead_merge_kept", "kept_id"), KEPT_IDS)
+    id: int | None = row_id()
+    kept_id: int = Field(sa_type=BigInteger)
+    gone_id: int = Field(sa_type=BigInteger)
+    """No foreign keys: the one has no row any more, and the other may become one with a third."""
+    at: datetime = instant(nullable=False)
+    by: str
+    body: str = long_text()
+    """JSON: the rows that differ, as they were and as they became."""
+    undone_at: datetime | None = instant()
+    undone_by: str | None = None
+
+
 class LeadWord(Row, table=True):
     """A word by which a lead is found: of his names and addresses, also of former ones."""
 

@@ -24,6 +24,24 @@ def export(lead_id: Lead, site: Here) -> JSONResponse:
     return JSONResponse(held, headers={"Content-Disposition": f'attachment; filename="lead-{lead_id}.json"'})
 
 
+@router.post("/merge")
+def merge(lead_id: Lead, site: Here, other: Annotated[str, Form(max_length=320)]) -> Response:
+    """Makes another lead one with this one, and goes back to the page."""
+    project, me = site.project, site.whoever
+    by = acting_as(site, me.name)
+    done = engine.merge_leads(project.database, lead_id, plain(other), by, project.clock(), actor=me.name)
+    return RedirectResponse(f"/leads/{done.kept_id}", 303)
+
+
+@router.post("/merges/{merge_id}/undo")
+def undo_merge(lead_id: Lead, merge_id: Lead, site: Here) -> Response:
+    """Makes two leads again of one, and goes back to the page of the one who was kept."""
+    project, me = site.project, site.whoever
+    by = acting_as(site, me.name)
+    done = engine.undo_merge(project.database, merge_id, by, project.clock(), actor=me.name, kept_id=lead_id)
+    return RedirectResponse(f"/leads/{done.kept_id}", 303)
+
+
 @router.post("/notes")
 def note(lead_id: Lead, site: Here, text: Words = "") -> Response:
     """Keeps a note and goes back to the page."""

@@ -51,6 +51,8 @@ PEOPLE: Final[Mapping[str, Needed]] = {
     "GET /leads": "viewer",
     "GET /leads/{lead_id}": "viewer",
     "GET /leads/{lead_id}/export": "marketer or sales",
+    "POST /leads/{lead_id}/merge": "marketer",
+    "POST /leads/{lead_id}/merges/{merge_id}/undo": "marketer",
     "POST /leads/{lead_id}/notes": "marketer or sales",
     "POST /leads/{lead_id}/feedback": "marketer or sales",
     "GET /outbox": "viewer",

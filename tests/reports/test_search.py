@@ -56,8 +56,8 @@ QUESTIONS: Final[dict[str, dict[str, Any]]] = {
     "everything": {"search": "anna", "program": "scaling-series", "stage": "engaged", "least": 20},
 }
 MOST: Final = {True: 1_000, False: 20_000}
-"""A search of SQLite's runs a million instructions at most, some ten milliseconds; reading all leads takes many times
-that. PostgreSQL's pages are mostly the same few of an index again.
+"""A search of SQLite's runs a million instructions at most, some ten milliseconds; reading all leads takes
+many times that. PostgreSQL's pages are mostly the same few of an index again.
 """
 MOST_STATEMENTS: Final = 7
 READ: Final = ("lead", "lead_word", "account_word", "enrollment")
@@ -99,7 +99,7 @@ def whole_tables(connection: Connection, statement: str, values: Any) -> set[str
 
 
 def work_of(database: Database, told: list[tuple[str, Any]]) -> int:
-    """What statements cost: thousands of instructions of SQLite's machine, or pages of PostgreSQL's memory."""
+    """What statements cost: thousands of instructions of SQLite's machine, pages of PostgreSQL's memory."""
     counted = 0
 
     def count() -> int:

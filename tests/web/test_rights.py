@@ -23,6 +23,8 @@ FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /clicks/{click_id}": {"judgement": "machine"},
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
+    "POST /leads/{lead_id}/merge": {"other": "sverre@example.com"},
+    "POST /leads/{lead_id}/merges/{merge_id}/undo": {},
     "POST /leads/{lead_id}/notes": {"text": "Call again in May"},
     "POST /leads/{lead_id}/feedback": {"answer": "later", "channel": "by mail", "key": "0123456789abcdef"},
     "POST /account/password": {

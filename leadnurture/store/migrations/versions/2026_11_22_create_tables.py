@@ -121,6 +121,20 @@ def _create_people() -> None:
         sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_lead_key_lead_id"),
     )
     op.create_index("ix_lead_key_lead_id", "lead_key", ["lead_id"])
+    op.create_table(
+        "lead_merge",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("kept_id", sa.BigInteger(), nullable=False),
+        sa.Column("gone_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("undone_at", INSTANT),
+        sa.Column("undone_by", sa.String()),
+        sa.PrimaryKeyConstraint("id", name="pk_lead_merge"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_lead_merge_kept", "lead_merge", ["kept_id"])
     op.create_index("ix_lead_list", "lead", ["track", "stage", "score", "id"])
     for owner in ("account", "lead"):
         op.create_table(
