@@ -172,7 +172,7 @@ def _reactions(
             why.append(_said(notes[row.id], setting))
         yield Entry(
             row.recorded_at,
-            "reaction",
+            "click" if row.counts_at is None else "reaction",
             text,
             "; ".join(why),
             content=row.content,

@@ -83,7 +83,7 @@ def follow_links(world: World) -> None:
         keep_click(database, raw, NOW - ago)
     judge(database, NOW)
     found_out = world.rows("click", judgement="person")[0]["id"]
-    revise_click(database, found_out, "machine", "lena", NOW, reason="the gateway of Fjellheim")
+    revise_click(database, found_out, "machine", "dana", NOW, reason="the gateway of Fjellheim")
 
 
 @pytest.fixture

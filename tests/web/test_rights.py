@@ -79,9 +79,9 @@ class House:
         if known:
             return int(known[0]["id"])
         key = f"click-{len(self.world.rows('click'))}"
-        told = {"at": NOW, "recorded_at": NOW, "source": "web", "judgement": "undecided", "reason": "x"}
+        told = {"at": NOW, "recorded_at": NOW, "judge_at": NOW, "source": "web", "judgement": "undecided"}
         with self.world.desk.database.write() as connection:
-            return add(connection, "click", lead_id=self.world.leads["ingrid"], key=key, **told)
+            return add(connection, "click", lead_id=self.world.leads["ingrid"], key=key, reason="x", **told)
 
     @property
     def user(self) -> int:
