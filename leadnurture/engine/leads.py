@@ -573,7 +573,8 @@ SAID: Final = (
             WHERE consent.withdrawn_at IS NOT NULL AND consent.withdrawn_at < excluded.given_at""",
     _differs("withdrawn", "consent", "lead_id", "t.purpose = s.name AND t.withdrawn_at IS NOT NULL"),
     """UPDATE consent SET withdrawn_at = :now
-        WHERE withdrawn_at IS NULL AND EXISTS (SELECT 1 FROM work_said s
+        WHERE withdrawn_at IS NULL AND lead_id IN (SELECT s.lead_id FROM work_said s WHERE s.kind = 'withdrawn')
+          AND EXISTS (SELECT 1 FROM work_said s
                WHERE s.kind = 'withdrawn' AND s.lead_id = consent.lead_id AND s.name = consent.purpose)""",
     _WAKE_COLLEAGUES,
     *(

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Connection,
     Select,
@@ -115,12 +114,13 @@ def leads(  # noqa: PLR0913 - the filters of a list
     few, many = _looked_up(connection, filters)
     if few is not None and not few:
         return ()
-    conditions = [LEAD.c.track == track, *(each.is_true for each in many)]
+    conditions = [each.is_true for each in many]
     if least is not None:
         conditions.append(LEAD.c.score >= least)
     if before is not None:
         conditions.append(tuple_(LEAD.c.score, LEAD.c.id) < tuple_(*before))
-    ids = _best(few, conditions, (stage,) if stage else STAGES, limit)
+    where = track, (stage,) if stage else STAGES
+    ids = _of_all(*where, conditions, limit) if few is None else _of_few(few, *where, conditions, limit)
     return _rows(connection, ids)
 
 
@@ -170,17 +170,27 @@ def _looked_up(connection: Connection, filters: Sequence[_Filter]) -> tuple[set[
     return few, many
 
 
-def _best(
-    few: set[int] | None, conditions: Sequence[ColumnElement[bool]], stages: Sequence[Stage], limit: int
+def _of_few(
+    few: set[int],
+    track: Track,
+    stages: Sequence[Stage],
+    conditions: Sequence[ColumnElement[bool]],
+    limit: int,
+) -> Select[Any]:
+    """The ids of a page out of these. The index of the list is of no use here, and must not be taken."""
+    chosen = LEAD.c.id.in_(sorted(few)), LEAD.c.track.concat("") == track, LEAD.c.stage.concat("").in_(stages)
+    order = LEAD.c.score.desc(), LEAD.c.id.desc()
+    return select(LEAD.c.id).where(*chosen, *conditions).order_by(*order).limit(limit)
+
+
+def _of_all(
+    track: Track, stages: Sequence[Stage], conditions: Sequence[ColumnElement[bool]], limit: int
 ) -> Select[Any]:
     """The ids of a page. A stage at a time, since in each of them the index has the order of the list."""
     order = LEAD.c.score.desc(), LEAD.c.id.desc()
-    if few is not None:
-        chosen = LEAD.c.id.in_(sorted(few)), LEAD.c.stage.in_(stages)
-        return select(LEAD.c.id).where(*chosen, *conditions).order_by(*order).limit(limit)
     each = [
         select(LEAD.c.score, LEAD.c.id)
-        .where(LEAD.c.stage == stage, *conditions)
+        .where(LEAD.c.track == track, LEAD.c.stage == stage, *conditions)
         .order_by(*order)
         .limit(limit)
         for stage in stages
@@ -269,7 +279,7 @@ def _page(question: Select[Any], key: Any, limit: int, before: int | None) -> Se
 
 def _is_live() -> ColumnElement[bool]:
     # Written out, not bound: only then does a database see that the index of the living has them all.
-    return literal_column("enrollment.status IN ('active', 'paused')", Boolean)
+    return ENROLLMENT.c.status.in_([literal_column("'active'"), literal_column("'paused'")])
 
 
 def _enrolled(connection: Connection, lead_ids: Sequence[int]) -> Mapping[int, list[str]]:

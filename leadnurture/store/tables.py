@@ -1002,6 +1002,7 @@ class Audit(Row, table=True):
     """Who did what, through which door."""
 
     __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_subject", "subject"),)
     id: int | None = row_id()
     at: datetime = instant(nullable=False)
     actor: str

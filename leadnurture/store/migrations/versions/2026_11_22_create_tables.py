@@ -760,3 +760,4 @@ def _create_operations() -> None:
         sa.Column("detail", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
+    op.create_index("ix_audit_subject", "audit", ["subject"])
