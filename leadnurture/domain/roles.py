@@ -5,8 +5,8 @@ from typing import Final, Literal, get_args
 Role = Literal["viewer", "marketer", "sales", "admin"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
-# What the work of several roles is asks for one of them.
-Needed = Role | Literal["marketer or sales"]
+Needed = Literal["viewer", "marketer", "sales", "admin", "marketer or sales"]
+"""What a page asks of whoever comes."""
 
 Scope = Literal["leads", "reactions", "read"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)

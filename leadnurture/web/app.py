@@ -32,6 +32,7 @@ from leadnurture.web import (
     health,
     hooks,
     pages,
+    people,
     replies,
 )
 from leadnurture.web.doorkeeper import doorkeeper
@@ -93,11 +94,21 @@ def create_app(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    doors_and_pages = (
-        doors, answers, api, hooks, health, entrance, account, administration, desk, pages, replies,
+    for each in (
+        doors,
+        answers,
+        api,
+        hooks,
+        health,
+        entrance,
+        account,
+        administration,
+        desk,
+        pages,
+        people,
+        replies,
         clicks,
-    )  # fmt: skip
-    for each in doors_and_pages:
+    ):
         app.include_router(each.router)
     check_rights(app)
     return app
