@@ -197,7 +197,7 @@ def _merges(connection: Connection, lead_id: int, setting: Setting) -> Iterator[
     question = select(MERGE).where(MERGE.c.kept_id == lead_id).order_by(MERGE.c.id)
     for row in connection.execute(question):
         gone = _gone(row.body, row.gone_id)
-        who = f"lead {row.gone_id}, {gone['lead'][0]['email']}"
+        who = ", ".join([f"lead {row.gone_id}", *(his["email"] for his in gone.get("lead", ()))])
         yield Entry(row.at, "note", f"{setting.person(row.by)} made one with {who}", f"Merge {row.id}.")
         if row.undone_at:
             yield Entry(row.undone_at, "note", f"{setting.person(row.undone_by)} undid merge {row.id}", who)
