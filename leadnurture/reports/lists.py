@@ -9,10 +9,10 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    ScalarSelect,
     Select,
-    exists,
+    func,
     literal_column,
-    or_,
     select,
     tuple_,
     union_all,
@@ -141,11 +141,15 @@ def _with_word(prefix: str) -> _Filter:
         select(select(WORD.c.lead_id).where(*his).limit(FEW + 1).subquery().c.lead_id),
         select(of_people.where(*its).order_by(ACCOUNT_WORD.c.word).limit(FEW + 1).subquery().c.id),
     ).subquery()
-    has_one = or_(
-        exists().where(WORD.c.lead_id == LEAD.c.id, *his),
-        exists().where(ACCOUNT_WORD.c.account_id == LEAD.c.account_id, *its),
-    )
+    has_one = func.coalesce(
+        _any(WORD.c.lead_id == LEAD.c.id, *his), _any(ACCOUNT_WORD.c.account_id == LEAD.c.account_id, *its)
+    ).is_not(None)
     return _Filter(select(either), has_one)
+
+
+def _any(*criteria: ColumnElement[bool]) -> ScalarSelect[Any]:
+    """Whether there is such a row, asked for each lead: of an EXISTS PostgreSQL reads all that there are first."""
+    return select(literal_column("1")).where(*criteria).limit(1).scalar_subquery()
 
 
 def _in_program(program: str) -> _Filter:
@@ -153,7 +157,7 @@ def _in_program(program: str) -> _Filter:
     live = ENROLLMENT.c.program == program, _is_live()
     return _Filter(
         select(ENROLLMENT.c.lead_id).where(*live).limit(FEW + 1),
-        exists().where(ENROLLMENT.c.lead_id == LEAD.c.id, *live),
+        _any(ENROLLMENT.c.lead_id == LEAD.c.id, *live).is_not(None),
     )
 
 
