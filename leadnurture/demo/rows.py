@@ -67,7 +67,7 @@ class Offer:
 
 
 def letters(connection: Connection, message_ids: Collection[int]) -> list[Letter]:
-    """The mails of those files, in the order of their addressees."""
+    """The mails of those files, in the order of their addressees; nobody answers a reminder."""
     message, lead, content, session = (
         _of(name) for name in ("message", "lead", "content", "content_session")
     )
@@ -79,7 +79,7 @@ def letters(connection: Connection, message_ids: Collection[int]) -> list[Letter
             session,
             and_(session.c.content == message.c.session_content, session.c.name == message.c.session),
         )
-        .where(message.c.id.in_(message_ids))
+        .where(message.c.id.in_(message_ids), message.c.occasion.is_(None))
         .order_by(lead.c.email_key, message.c.id)
     )
     return [_letter(row) for row in connection.execute(question)]
