@@ -11,12 +11,13 @@ from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, pr
 from leadnurture.errors import InvalidInputError
 
 SOMEBODY = "a person at the command line"
-SOURCES = ("sendgrid", "inbound", "leads", "reactions")
+SOURCES = ("sendgrid", "inbound", "webinar", "leads", "reactions")
 
 
 def replay(
     source: Annotated[
-        str | None, typer.Option(help="Only what came from there: sendgrid, inbound, leads, reactions.")
+        str | None,
+        typer.Option(help="Only what came from there: sendgrid, inbound, webinar, leads, reactions."),
     ] = None,
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what came in from that day on.")

@@ -20,7 +20,19 @@ from leadnurture.errors import (
     SchemaOutdatedError,
     StorageFullError,
 )
-from leadnurture.web import account, administration, api, desk, doors, entrance, health, hooks, pages, replies
+from leadnurture.web import (
+    account,
+    administration,
+    api,
+    content,
+    desk,
+    doors,
+    entrance,
+    health,
+    hooks,
+    pages,
+    replies,
+)
 from leadnurture.web.doorkeeper import doorkeeper
 from leadnurture.web.guard import HEADERS, Guard
 from leadnurture.web.identity import IdentitySource
@@ -79,7 +91,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for each in (doors, api, hooks, health, entrance, account, administration, desk, pages, replies):
+    for each in (doors, api, hooks, health, entrance, account, administration, desk, pages, replies, content):
         app.include_router(each.router)
     check_rights(app)
     return app

@@ -1,0 +1,64 @@
+"""The pages of what there is to send, and the button that says who came to a session."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Path, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from leadnurture import engine, reports
+from leadnurture.domain.vocabulary import Track
+from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.web.doorkeeper import READ
+from leadnurture.web.site import Here
+
+router = APIRouter()
+SOURCE: Final = "person"
+Name = Annotated[str, Path(pattern=r"^[a-z0-9-]+$", max_length=200)]
+SessionName = Annotated[str, Form(pattern=r"^[a-z0-9-]+$", max_length=200)]
+NOT_YET: Final = "Nobody can have come yet: the session has not begun, or it was cancelled."
+
+
+@router.api_route("/content", methods=READ)
+def list_contents(site: Here, track: Track = "prospects") -> HTMLResponse:
+    """All that there is for a track; what takes place at dates is for whoever has a seat."""
+    now = site.project.clock()
+    with site.project.database.read() as connection:
+        rows = reports.contents(connection, now)
+    values = {
+        "section": "/content",
+        "track": track,
+        "dated": [row for row in rows if row.sessions],
+        "shelf": [row for row in rows if not row.sessions and track in row.tracks],
+    }
+    return site.page("contents.html", values)
+
+
+@router.api_route("/content/{name}", methods=READ)
+def show_content(name: Name, site: Here, track: Track = "prospects") -> HTMLResponse:
+    """A content with its sessions, and who stands how to each of them."""
+    now = site.project.clock()
+    with site.project.database.read() as connection:
+        page = reports.content_page(connection, name, now)
+    return site.page("content.html", {"section": "/content", "track": track, "page": page})
+
+
+@router.post("/content/{name}/attendance")
+def close_list(
+    name: Name,
+    site: Here,
+    session: SessionName,
+    attended: Annotated[list[Annotated[str, Form(max_length=320)]] | None, Form()] = None,
+) -> Response:
+    """Closes the list of a session: who is ticked attended, who had a seat and is not ticked missed it."""
+    project, now = site.project, site.project.clock()
+    with project.database.read() as connection:
+        page = reports.content_page(connection, name, now)
+    row = next((each for each in page.content.sessions if each.name == session), None)
+    if row is None:
+        raise NotFoundError(f"{name} has no session {session}; look at its page.")
+    if row.stand not in {"open", "closed"}:
+        raise InvalidInputError(NOT_YET)
+    engine.close_session(
+        project.database, name, session, attended or (), now, SOURCE, actor=site.whoever.name
+    )
+    return RedirectResponse(f"/content/{name}#{session}", 303)
