@@ -162,6 +162,8 @@ def _check_sending(
             f'"{content.name}" has no session ahead, so this mail goes to nobody; add one to {content.file}'
         )
         file.report.warn(_place(file, step, "send"), sentence)
+    if content and content.is_service:
+        return
     if isinstance(step.at, Hour) and (sentence := _outside(step.at, definitions.company.hours)):
         file.report.warn(_place(file, step, "at"), sentence)
 

@@ -13,7 +13,7 @@ from leadnurture.web.site import Here
 
 router = APIRouter()
 SOURCE: Final = "person"
-Name = Annotated[str, Path(pattern=r"^[a-z0-9-]+$", max_length=200)]
+ContentName = Annotated[str, Path(pattern=r"^[a-z0-9-]+$", max_length=200)]
 SessionName = Annotated[str, Form(pattern=r"^[a-z0-9-]+$", max_length=200)]
 NOT_YET: Final = "Nobody can have come yet: the session has not begun, or it was cancelled."
 
@@ -33,18 +33,18 @@ def list_contents(site: Here, track: Track = "prospects") -> HTMLResponse:
     return site.page("contents.html", values)
 
 
-@router.api_route("/content/{name}", methods=READ)
-def show_content(name: Name, site: Here, track: Track = "prospects") -> HTMLResponse:
+@router.api_route("/content/{content}", methods=READ)
+def show_content(content: ContentName, site: Here, track: Track = "prospects") -> HTMLResponse:
     """A content with its sessions, and who stands how to each of them."""
     now = site.project.clock()
     with site.project.database.read() as connection:
-        page = reports.content_page(connection, name, now)
+        page = reports.content_page(connection, content, now)
     return site.page("content.html", {"section": "/content", "track": track, "page": page})
 
 
-@router.post("/content/{name}/attendance")
+@router.post("/content/{content}/attendance")
 def close_list(
-    name: Name,
+    content: ContentName,
     site: Here,
     session: SessionName,
     attended: Annotated[list[Annotated[str, Form(max_length=320)]] | None, Form()] = None,
@@ -52,13 +52,13 @@ def close_list(
     """Closes the list of a session: who is ticked attended, who had a seat and is not ticked missed it."""
     project, now = site.project, site.project.clock()
     with project.database.read() as connection:
-        page = reports.content_page(connection, name, now)
+        page = reports.content_page(connection, content, now)
     row = next((each for each in page.content.sessions if each.name == session), None)
     if row is None:
-        raise NotFoundError(f"{name} has no session {session}; look at its page.")
+        raise NotFoundError(f"{content} has no session {session}; look at its page.")
     if row.stand not in {"open", "closed"}:
         raise InvalidInputError(NOT_YET)
     engine.close_session(
-        project.database, name, session, attended or (), now, SOURCE, actor=site.whoever.name
+        project.database, content, session, attended or (), now, SOURCE, actor=site.whoever.name
     )
-    return RedirectResponse(f"/content/{name}#{session}", 303)
+    return RedirectResponse(f"/content/{content}#{session}", 303)

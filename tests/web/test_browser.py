@@ -28,6 +28,8 @@ PAGES = {
     "start": "/",
     "programs": "/programs",
     "program": "/programs/scaling-series",
+    "contents": "/content",
+    "content": "/content/scaling-1",
     "handoffs": "/handoffs",
     "replies": "/replies",
     "leads": "/leads",
@@ -42,7 +44,7 @@ PAGES = {
     "keys": "/keys",
     "audit": "/audit",
 }
-DOORS = ["unsubscribe", "register", "handoff"]
+DOORS = ["unsubscribe", "register", "download", "handoff"]
 NewContext = Callable[..., BrowserContext]
 
 
@@ -73,6 +75,8 @@ def new_context(new_context: NewContext, world: World, hashed: str) -> NewContex
 def site(world: World) -> Iterator[str]:
     """The address of a running server."""
     world.write_back("sverre", "Could you call me on Thursday at ten?")
+    world.take_seats("december", "ingrid", "mallory")
+    world.take_seats("january", "sverre")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         app = create_app(world.desk)
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")

@@ -21,6 +21,7 @@ from tests.web.conftest import COOKIE, KEY, NOW, PASSWORD, SignIn, World, add, a
 VISITORS: Final = ("nobody", "a system", *ROLES)
 FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
+    "POST /content/{content}/attendance": {"session": "december", "attended": "ingrid@example.com"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
     "POST /account/password": {
         "present": PASSWORD,
@@ -58,6 +59,7 @@ class House:
         world = self.world
         samples = {
             "name": "scaling-series",
+            "content": "scaling-1",
             "lead_id": world.leads["ingrid"],
             "message_id": world.message,
             "handoff_id": world.handoff,
@@ -143,6 +145,7 @@ def test_every_post_of_people_has_a_sample() -> None:
 def test_the_list_of_public_routes_is_short_and_closed() -> None:
     assert sorted(rights.PUBLIC) == [
         "GET /c/{token}",
+        "GET /d/{token}",
         "GET /h/{token}",
         "GET /healthz",
         "GET /readyz",
@@ -150,9 +153,11 @@ def test_the_list_of_public_routes_is_short_and_closed() -> None:
         "GET /static",
         "GET /u/{token}",
         "GET /w/{token}",
+        "POST /d/{token}",
         "POST /h/{token}",
         "POST /hooks/sendgrid/events",
         "POST /hooks/sendgrid/inbound",
+        "POST /hooks/webinar/{provider}",
         "POST /sign-in",
         "POST /u/{token}",
         "POST /w/{token}",
