@@ -96,7 +96,7 @@ def test_what_is_done_with_the_mail_earns_nothing_and_what_it_leads_to_does(
     world.settle()
     world.advance(days=3)
     for kind in ("clicked", "replied", "downloaded"):
-        world.react(lead, kind, mail="answer")  # type: ignore[arg-type] # kinds of reactions
+        world.react(lead, kind, mail="answer")
     world.now += timedelta(hours=1)
     world.look()
     (row,) = world.rows("SELECT engagement FROM lead WHERE id = :lead", lead=lead)
