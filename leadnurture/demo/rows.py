@@ -147,6 +147,13 @@ def offers(connection: Connection, notice_ids: Collection[int]) -> dict[int, Off
     }
 
 
+def next_reminder(connection: Connection, now: datetime) -> datetime | None:
+    """When whoever has a seat is reminded next: an hour before something, so not at a stop but then."""
+    message = _of("message")
+    ahead = message.c.status == "planned", message.c.content == "seat-reminder", message.c.send_at > now
+    return connection.execute(select(func.min(message.c.send_at)).where(*ahead)).scalar()
+
+
 def next_urgent_mail(connection: Connection) -> datetime | None:
     """When the next mail falls due that is left out where it cannot leave that day."""
     message = _of("message")

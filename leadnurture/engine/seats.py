@@ -72,12 +72,11 @@ def announce(
 
     For `apply`, after it has written the sessions. Fourteen statements at most, whatever the size.
     """
-    ahead = "SELECT n.content, n.name FROM content_session n WHERE n.starts_at > :now OR n.before_at > :now"
-    seated = f"""
-        SELECT s.lead_id FROM standing s
-         WHERE s.kind = 'registered' AND s.seat_id IS NOT NULL
-           AND EXISTS (SELECT 1 FROM ({ahead}) a WHERE a.content = s.content AND a.name = s.session)"""
-    lock_leads_of(connection, seated.replace(":now", str(to_micros(now))))
+    seated = """
+        content_session n
+          JOIN standing s ON s.content = n.content AND s.session = n.name AND s.kind = 'registered' AND s.seat_id IS NOT NULL"""
+    ahead = "(n.starts_at > {0} OR n.before_at > {0})"
+    lock_leads_of(connection, f"SELECT s.lead_id FROM {seated} WHERE {ahead.format(to_micros(now))}")
     empty(connection, work_seat, work_session)
     stage(
         connection, work_session, [{"content": content, "session": session} for content, session in changed]
@@ -88,12 +87,11 @@ def announce(
         INSERT INTO work_seat (lead_id, content, session, track, zone, seat_id, starts_at, before_at, sequence, news)
         SELECT s.lead_id, s.content, s.session, l.track, {ZONE}, s.seat_id, n.starts_at, n.before_at, n.sequence,
                CASE WHEN w.session IS NULL THEN NULL WHEN n.starts_at IS NULL THEN 'cancelled' ELSE 'moved' END
-          FROM standing s
+          FROM {seated}
           JOIN lead l ON l.id = s.lead_id
           JOIN content c ON c.name = s.content
-          JOIN content_session n ON n.content = s.content AND n.name = s.session
           LEFT JOIN work_session w ON w.content = n.content AND w.session = n.name
-         WHERE s.kind = 'registered' AND s.seat_id IS NOT NULL AND (n.starts_at > :now OR n.before_at > :now)""",
+         WHERE {ahead.format(":now")}""",
         now=now, zone=definitions.company.zone,
     )  # fmt: skip
     if not seats:
@@ -239,7 +237,7 @@ def _cancel(connection: Connection, condition: str, why: str, now: datetime) -> 
         connection,
         f"""
         UPDATE message SET status = 'cancelled', settled_at = :now, trouble = :why
-         WHERE status = 'planned' AND id IN (
+         WHERE id IN (
             SELECT m.id FROM work_seat w
               JOIN message m ON m.lead_id = w.lead_id AND m.session_content = w.content AND m.session = w.session
              WHERE m.status = 'planned' AND m.occasion IS NOT NULL AND {condition})""",

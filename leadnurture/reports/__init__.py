@@ -1,7 +1,7 @@
 """Hides how pages, commands and runs learn what is: read-only questions, each a frozen value."""
 
 from leadnurture.reports.chart import ChartCounts, program_chart
-from leadnurture.reports.contents import ContentPage, ContentRow, content_page, contents
+from leadnurture.reports.content import ContentPage, ContentRow, content_page, contents
 from leadnurture.reports.handoffs import HandoffList, HandoffRow, handoff, handoff_list
 from leadnurture.reports.journeys import Journey, journey
 from leadnurture.reports.lists import LeadRow, MailRow, leads, outbox

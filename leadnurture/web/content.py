@@ -15,6 +15,7 @@ router = APIRouter()
 SOURCE: Final = "person"
 ContentName = Annotated[str, Path(pattern=r"^[a-z0-9-]+$", max_length=200)]
 SessionName = Annotated[str, Form(pattern=r"^[a-z0-9-]+$", max_length=200)]
+TOO_MANY: Final = "These are more people than a page can ask about; use `leadnurture close` with a file."
 NOT_YET: Final = "Nobody can have come yet: the session has not begun, or it was cancelled."
 
 
@@ -56,8 +57,10 @@ def close_list(
     row = next((each for each in page.content.sessions if each.name == session), None)
     if row is None:
         raise NotFoundError(f"{content} has no session {session}; look at its page.")
-    if row.stand not in {"open", "closed"}:
+    if row.stand in {"ahead", "cancelled"}:
         raise InvalidInputError(NOT_YET)
+    if not row.is_listed:  # whoever the page left out would have missed it
+        raise InvalidInputError(TOO_MANY)
     engine.close_session(
         project.database, content, session, attended or (), now, SOURCE, actor=site.whoever.name
     )

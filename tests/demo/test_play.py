@@ -84,8 +84,9 @@ def test_whoever_has_a_seat_is_written_to(summary: Summary, play: Play) -> None:
         rows = connection.execute(sent.group_by(message.c.content)).all()
         registered = connection.execute(seats).scalar_one()
     written = {row.content: row.mails for row in rows}
-    assert written["seat-confirmation"] > 0.9 * registered > 50
-    assert written["seat-reminder"] > registered / 2
+    # Who comes between two rounds of the demo may be told that he came before his seat is confirmed.
+    assert written["seat-confirmation"] > 0.8 * registered > 50
+    assert written["seat-reminder"] > registered
     assert written["seat-cancelled"] > 5
 
 

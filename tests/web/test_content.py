@@ -78,6 +78,16 @@ def test_nobody_can_have_come_to_what_is_ahead_or_not_there(
     assert world.everything() == before
 
 
+def test_more_people_than_a_page_names_are_not_told_to_have_missed_it(
+    world: World, marketer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leadnurture.reports.content.MOST", 1)
+    assert "leadnurture close scaling-1 december" in marketer.get(PAGE).text
+    before = world.everything()
+    assert marketer.post(CLOSE, data={"session": "december"}).status_code == 422
+    assert world.everything() == before
+
+
 def test_a_mail_about_a_seat_is_shown_with_its_session(world: World, marketer: Client) -> None:
     (row,) = world.rows("message", occasion="confirmation", lead_id=world.leads["sverre"])
     page = marketer.get(f"/outbox/{row['id']}").text

@@ -20,8 +20,10 @@ LEAD: Final = metadata.tables["lead"]
 ACCOUNT: Final = metadata.tables["account"]
 MOST: Final = 1_000
 """People of a session on its page; the command has no limit."""
-Stand = Literal["cancelled", "ahead", "open", "closed"]
-"""Where a session stands: `open` has taken place, and nobody has said who came."""
+Stand = Literal["cancelled", "ahead", "open", "over", "closed"]
+"""Where a session stands. `open`: it has taken place, and nobody has said who of those with a seat came.
+`over`: it has, and nobody had one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,15 @@ class SessionRow:
     seats: int | None
     taken: int
     """Seats that are taken, also by those who attended or missed it."""
+    registered: int
+    """Seats of those of whom nobody has said whether they came."""
     attended: int
     stand: Stand
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether its page names everybody who has a seat."""
+        return self.registered <= MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +126,13 @@ def _sessions(connection: Connection, now: datetime) -> Mapping[str, list[Sessio
             STANDING.c.session,
             func.sum(case((STANDING.c.kind != "declined", 1), else_=0)).label("taken"),
             func.sum(case((STANDING.c.kind == "attended", 1), else_=0)).label("attended"),
+            func.sum(case((STANDING.c.kind == "registered", 1), else_=0)).label("registered"),
         )
         .group_by(STANDING.c.content, STANDING.c.session)
         .subquery()
     )
     question = (
-        select(SESSION, CONTENT.c.seats, counted.c.taken, counted.c.attended)
+        select(SESSION, CONTENT.c.seats, counted.c.taken, counted.c.attended, counted.c.registered)
         .join(CONTENT, CONTENT.c.name == SESSION.c.content)
         .outerjoin(counted, (counted.c.content == SESSION.c.content) & (counted.c.session == SESSION.c.name))
         .order_by(SESSION.c.starts_at.is_(None), SESSION.c.starts_at, SESSION.c.name)
@@ -135,6 +145,7 @@ def _sessions(connection: Connection, now: datetime) -> Mapping[str, list[Sessio
             row.closed_at,
             row.seats,
             int(row.taken or 0),
+            int(row.registered or 0),
             int(row.attended or 0),
             _stand(row, now),
         )
@@ -147,7 +158,9 @@ def _stand(row: Row[Any], now: datetime) -> Stand:
         return "cancelled"
     if row.closed_at is not None:
         return "closed"
-    return "ahead" if row.starts_at > now else "open"
+    if row.starts_at > now:
+        return "ahead"
+    return "open" if row.registered else "over"
 
 
 def _people(connection: Connection, content: str) -> Mapping[str, Sequence[SeatRow]]:
