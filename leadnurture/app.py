@@ -236,18 +236,11 @@ def is_open_to_people(project: Project) -> bool:
 
 
 def find_lead(project: Project, name: str) -> int:
-    """The id of a lead by its address or number; NotFoundError when there is none."""
-    from sqlalchemy import select
+    """The id of a lead by an address or by number, also those of before a merge. Raises NotFoundError."""
+    from leadnurture import engine
 
-    from leadnurture.store.tables import metadata
-
-    lead = metadata.tables["lead"]
-    is_it = lead.c.id == int(name) if name.isdecimal() else lead.c.email_key == name.strip().casefold()
     with project.database.read() as connection:
-        found = connection.execute(select(lead.c.id).where(is_it)).scalar()
-    if found is None:
-        raise NotFoundError(f"There is no lead {name}.")
-    return int(found)
+        return int(engine.find_lead(connection, name).id)
 
 
 @dataclass(frozen=True)
@@ -306,11 +299,14 @@ class Upcoming:
     sending: datetime | None
     sales: datetime | None
     inbox: datetime | None = None
+    judging: datetime | None = None
 
     @property
     def earliest(self) -> datetime | None:
         """The next instant at which anything is to be done."""
-        times = [*self.waves.values(), *self.looks.values(), self.sending, self.sales, self.inbox]
+        times = [
+            *self.waves.values(), *self.looks.values(), self.sending, self.sales, self.inbox, self.judging,
+        ]  # fmt: skip
         return min((time for time in times if time is not None), default=None)
 
     def held(self) -> "Upcoming":
@@ -335,12 +331,14 @@ def upcoming(project: Project, now: datetime) -> Upcoming:
         owed = sales.next_sla(connection) if names else None
         notice = sales.next_notice(connection)
         reading = inbox.next_reading(connection)
+        judging = engine.next_judging(connection)
     return Upcoming(
         {name: at for name, at in waves.items() if at is not None},
         {track: at for track, at in looks.items() if at is not None},
         sending,
         min((at for at in (owed, _in_product_time(notice, now, machine)) if at is not None), default=None),
         _in_product_time(reading, now, machine),
+        judging,
     )
 
 

@@ -1,11 +1,13 @@
 """Records what leads did: once, in sets, whatever the order in which it is told.
 
 A reaction is a row; everything that follows from it (standing, points, interests, suppression, the status of its mail, the look
-at its lead) is written in the same transaction, under the lead's lock.
+at its lead) is written in the same transaction, under the lead's lock. A click becomes one only when it was judged a person's: until
+then it lies with the raw clicks (`clicks`).
 """
 
 import functools
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,6 +29,7 @@ from sqlalchemy import (
 )
 
 from leadnurture.domain.agreement import Agreement, EngagementRule
+from leadnurture.domain.clicks import SETTLE
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import (
     ENDING_KINDS,
@@ -38,18 +41,18 @@ from leadnurture.domain.vocabulary import (
     ReactionKind,
 )
 from leadnurture.engine.calendar import local_day
+from leadnurture.engine.clicks import keep_told_clicks
 from leadnurture.engine.conditions import argument_matches
 from leadnurture.engine.current import current_definitions
+from leadnurture.engine.identity import BY_ADDRESS, BY_NUMBER
 from leadnurture.engine.seats import follow_seats
 from leadnurture.engine.sending import PLACE_OF
 from leadnurture.engine.sql import lock_leads_of, run, some, sql
 from leadnurture.errors import InvalidInputError
-from leadnurture.store import Database, stage
+from leadnurture.store import Database, LostRaceError, stage
 from leadnurture.store.tables import Lead, Message, Point
 from leadnurture.store.work import empty, work_reaction
 
-SETTLE: Final = timedelta(seconds=120)
-"""How long a click waits before it steers: most scanners are known by then."""
 # What a reaction proves of its mail. A click proves nothing: a GET appends it, and a GET changes nothing else.
 PROOF: Final[dict[str, MessageStatus]] = {
     "delivered": "delivered",
@@ -80,6 +83,9 @@ class NewReaction:
     content: str | None = None
     session: str | None = None
     argument: str | None = None
+    """The path of a visit, the answer of a form, the address that was clicked."""
+    agent: str | None = None
+    """Of a click: how the program that followed the link calls itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +129,21 @@ def record_in(
     )
     _find_leads(connection)
     lock_leads_of(connection, "SELECT lead_id FROM work_reaction")
-    unknown = (
-        connection.execute(sql("SELECT position FROM work_reaction WHERE lead_id IS NULL ORDER BY position"))
-        .scalars()
-        .all()
-    )
-    fresh = _insert_fresh(connection, now)
+    lost = connection.execute(
+        sql("""
+            SELECT w.position, w.lead_id FROM work_reaction w LEFT JOIN lead l ON l.id = w.lead_id
+             WHERE l.id IS NULL ORDER BY w.position""")
+    ).all()
+    if any(row.lead_id is not None for row in lost):  # became one with another while we waited
+        raise LostRaceError
+    unknown = [row.position for row in lost]
+    kinds = {reaction.kind for reaction in reactions}
+    clicks = keep_told_clicks(connection, now) if "clicked" in kinds else 0
+    fresh = insert_fresh(connection) if kinds != {"clicked"} else 0
     if fresh:
-        _follow(connection, definitions, reactions, now)
-    return Recorded(fresh, len(reactions) - len(unknown) - fresh, tuple(unknown))
+        follow(connection, definitions, kinds, now)
+    recorded = fresh + clicks
+    return Recorded(recorded, len(reactions) - len(unknown) - recorded, tuple(unknown))
 
 
 def _refuse_unknown_kinds(reactions: Sequence[NewReaction]) -> None:
@@ -152,10 +164,12 @@ def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta)
         "session": reaction.session,
         "argument": reaction.argument,
         "at": reaction.at or now,
+        "recorded_at": now,
         "counts_at": now + settle if reaction.kind == "clicked" else now,
         "source": reaction.source,
         "key": f"{reaction.source}:{reaction.key}",
         "natural_key": None,
+        "agent": reaction.agent,
     }
 
 
@@ -178,10 +192,9 @@ def _find_leads(connection: Connection) -> None:
     )
     run(
         connection,
-        """
-        UPDATE work_reaction SET lead_id = (
-            SELECT l.id FROM lead l WHERE l.email_key = work_reaction.email_key OR l.id = work_reaction.lead_id
-             ORDER BY l.id LIMIT 1)
+        f"""
+        UPDATE work_reaction SET lead_id = coalesce({BY_ADDRESS.format("work_reaction.email_key")},
+            {BY_NUMBER.format("work_reaction.lead_id")})
          WHERE message_id IS NULL OR lead_id IS NULL""",
     )
     # Standing reactions are one per session, others one per second: the same thing told under a new id.
@@ -195,7 +208,7 @@ def _find_leads(connection: Connection) -> None:
     )
 
 
-def _insert_fresh(connection: Connection, now: datetime) -> int:
+def insert_fresh(connection: Connection) -> int:
     """Inserts what is not there yet and gives the fresh rows of `work_reaction` their ids.
 
     Ids are handed out in the order of telling, and only rows above the newest id of before can be fresh.
@@ -205,10 +218,9 @@ def _insert_fresh(connection: Connection, now: datetime) -> int:
         connection,
         """
         INSERT INTO reaction (lead_id, kind, content, session, message_id, argument, at, recorded_at, counts_at, source, key, natural_key)
-        SELECT lead_id, kind, content, session, message_id, argument, at, :now, counts_at, source, key, natural_key
+        SELECT lead_id, kind, content, session, message_id, argument, at, recorded_at, counts_at, source, key, natural_key
           FROM work_reaction WHERE lead_id IS NOT NULL ORDER BY position
             ON CONFLICT DO NOTHING""",
-        now=now,
     )
     if inserted:
         run(
@@ -221,18 +233,15 @@ def _insert_fresh(connection: Connection, now: datetime) -> int:
     return inserted
 
 
-def _follow(
-    connection: Connection, definitions: Definitions, reactions: Sequence[NewReaction], now: datetime
+def follow(
+    connection: Connection, definitions: Definitions, kinds: AbstractSet[ReactionKind], now: datetime
 ) -> None:
-    """Everything that follows from the fresh rows of `work_reaction`."""
-    kinds = {reaction.kind for reaction in reactions}
+    """Everything that follows from the fresh rows of `work_reaction`, those with an id."""
     if kinds & STANDING_KINDS:
         _stand(connection)
         follow_seats(connection, definitions, now)
-    for track in definitions.agreements:
-        for statement in _point_statements(track):
-            connection.execute(statement, {"now": now})
-    _show_interest(connection, definitions)
+    earn_points(connection, definitions, now)
+    show_interest(connection, definitions)
     if kinds & set(PROOF):
         _prove_mails(connection, now)
     if kinds & ENDING_KINDS:
@@ -266,6 +275,13 @@ def _stand(connection: Connection) -> None:
                seat_id = CASE excluded.kind WHEN 'registered' THEN coalesce(standing.seat_id, excluded.seat_id) END
          WHERE NOT (excluded.kind = 'registered' AND standing.kind IN ('attended', 'missed'))""",
     )
+
+
+def earn_points(connection: Connection, definitions: Definitions, now: datetime) -> None:
+    """The points of the fresh rows, under the agreement in force; what was counted is not counted again."""
+    for agreement in definitions.agreements:
+        for statement in _point_statements(agreement):
+            connection.execute(statement, {"now": now})
 
 
 @functools.lru_cache(maxsize=64)
@@ -324,7 +340,7 @@ def point_rows(agreement: Agreement, rule: EngagementRule, told: FromClause) -> 
     )
 
 
-def _show_interest(connection: Connection, definitions: Definitions) -> None:
+def show_interest(connection: Connection, definitions: Definitions) -> None:
     """A reaction to a content makes its topics his interests, for as long as points live; declining shows
     none.
     """
@@ -337,7 +353,7 @@ def _show_interest(connection: Connection, definitions: Definitions) -> None:
         """
         INSERT INTO interest (lead_id, topic, subject, reaction_id, begins_at, ends_at)
         SELECT w.lead_id, t.topic, w.content, min(w.reaction_id), min(w.counts_at),
-               min(w.counts_at) + max(CASE l.track WHEN 'clients' THEN CAST(:clients AS BIGINT) ELSE CAST(:prospects AS BIGINT) END)
+               max(w.counts_at) + max(CASE l.track WHEN 'clients' THEN CAST(:clients AS BIGINT) ELSE CAST(:prospects AS BIGINT) END)
           FROM work_reaction w JOIN content_topic t ON t.content = w.content JOIN lead l ON l.id = w.lead_id
          WHERE w.reaction_id IS NOT NULL
            AND w.kind IN ('clicked', 'replied', 'registered', 'attended', 'downloaded', 'submitted', 'visited')
@@ -372,19 +388,26 @@ def _prove_mails(connection: Connection, now: datetime) -> None:
 
 def _suppress(connection: Connection, now: datetime) -> None:
     """Unsubscribed, bounced and complained hold at once: the address is never mailed again, its queue is
-    cancelled, but what answers him goes to whoever has merely unsubscribed.
+    cancelled, but what answers him goes to whoever has merely unsubscribed. Who unsubscribes or complains does so
+    for every address of his; a bounce is one address's.
 
     The weightiest reason stands, whatever was told first; by chance they weigh as they stand in the alphabet.
     """
     kinds = ", ".join(f"'{kind}'" for kind in sorted(ENDING_KINDS))
-    gone = f"SELECT lead_id FROM work_reaction WHERE reaction_id IS NOT NULL AND kind IN ({kinds})"
+    ending = f"w.reaction_id IS NOT NULL AND w.kind IN ({kinds})"
+    mailed = "m.facts ->> 'to'" if connection.dialect.name == "sqlite" else "CAST(m.facts AS json) ->> 'to'"
+    bounced = f"coalesce(w.email_key, (SELECT lower({mailed}) FROM message m WHERE m.id = w.message_id AND m.facts <> ''))"
     run(
         connection,
         f"""
         INSERT INTO suppression (email_key, reason, at)
-        SELECT l.email_key, max(w.kind), :now
-          FROM work_reaction w JOIN lead l ON l.id = w.lead_id
-         WHERE w.reaction_id IS NOT NULL AND w.kind IN ({kinds}) GROUP BY l.email_key ORDER BY l.email_key
+        SELECT email_key, max(kind), :now
+          FROM (SELECT l.email_key, w.kind FROM work_reaction w JOIN lead l ON l.id = w.lead_id
+                 WHERE {ending} AND (w.kind <> 'bounced' OR coalesce({bounced}, l.email_key) = l.email_key)
+                 UNION ALL
+                SELECT k.key, w.kind FROM work_reaction w JOIN lead_key k ON k.lead_id = w.lead_id AND k.system = 'email'
+                 WHERE {ending} AND (w.kind <> 'bounced' OR {bounced} = k.key)) AS his
+         WHERE TRUE GROUP BY email_key ORDER BY email_key
             ON CONFLICT (email_key) DO UPDATE SET reason = excluded.reason WHERE suppression.reason < excluded.reason""",
         now=now,
     )
@@ -392,6 +415,8 @@ def _suppress(connection: Connection, now: datetime) -> None:
         connection,
         f"""
         UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'suppressed'
-         WHERE status = 'planned' AND lead_id IN ({gone}) AND (NOT is_service OR lead_id IN ({gone} AND kind <> 'unsubscribed'))""",
+         WHERE status = 'planned' AND lead_id IN (SELECT l.id FROM work_reaction w JOIN lead l ON l.id = w.lead_id
+                 JOIN suppression s ON s.email_key = l.email_key WHERE {ending})
+           AND (NOT is_service OR lead_id IN (SELECT w.lead_id FROM work_reaction w WHERE {ending} AND w.kind <> 'unsubscribed'))""",
         now=now,
     )

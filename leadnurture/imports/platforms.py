@@ -15,7 +15,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from leadnurture import engine
 from leadnurture.domain.vocabulary import STANDING_KINDS
@@ -23,6 +23,7 @@ from leadnurture.errors import InvalidInputError, NotSignedError
 from leadnurture.imports.told import MOST_ATTENDED, Name, ToldAttendance, unknown_names
 from leadnurture.inbox import Item, Kept, Post, Read, keep, keep_items
 from leadnurture.store import Database
+from leadnurture.store.tables import metadata
 
 SOURCE: Final = "webinar"
 ATTENDANCE: Final = "attendance"
@@ -30,6 +31,7 @@ FRESH: Final = timedelta(minutes=5)
 """A post older than that, or so far in the future, is no post of now; a repetition bears a new second."""
 LONGEST_ID: Final = 200
 VERSION: Final = "v1,"
+_LEAD: Final = metadata.tables["lead"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class _Data(BaseModel):
     content: Name
     session: Name
     email: Name | None = None
+    person: Name | None = None
+    """The platform's own id of whoever it is about, where a lead is known by it."""
     attended: tuple[Name, ...] = Field(default=(), max_length=MOST_ATTENDED)
 
 
@@ -119,7 +123,7 @@ class _Told(BaseModel):
 
     @model_validator(mode="after")
     def _says_who(self) -> "_Told":
-        if self.type in STANDING_KINDS and self.data.email is None:
+        if self.type in STANDING_KINDS and not (self.data.email or self.data.person):
             raise ValueError("`data.email` is missing: the address of whoever it is about")
         return self
 
@@ -133,7 +137,8 @@ def read_platform_events(database: Database, post: Post, now: datetime, _: bool)
     source = f"{SOURCE} {post.about['platform']}"
     if kind == ATTENDANCE:
         data = told.data
-        engine.close_session(database, data.content, data.session, data.attended, now, source)
+        came = _addresses(database, post.about["platform"], data.attended)
+        engine.close_session(database, data.content, data.session, came, now, source)
         return database.run(lambda connection: _keep(connection, post, kind, "recorded"))
     return database.run(lambda connection: _record(connection, post, told, source, now))
 
@@ -165,14 +170,26 @@ def _checked(database: Database, body: bytes) -> _Told:
     return told
 
 
+def _addresses(database: Database, platform: str, people: Sequence[str]) -> list[str]:
+    """The addresses of people who are named by one, or by their id on the platform."""
+    with database.read() as connection:
+        known = engine.leads_by_key(connection, platform, people)
+        rows = connection.execute(select(_LEAD.c.id, _LEAD.c.email).where(_LEAD.c.id.in_(known.values())))
+        emails = {row.id: row.email for row in rows}
+    return [emails[known[one]] if one in known else one for one in people]
+
+
 def _record(connection: Connection, post: Post, told: _Told, source: str, now: datetime) -> Read:
     """The reaction with its item, in one transaction."""
+    known = engine.leads_by_key(connection, post.about["platform"], [told.data.person or ""])
+    lead_id = next(iter(known.values()), None)
     reaction = engine.NewReaction(
         kind=next(kind for kind in STANDING_KINDS if kind == told.type),
         key=post.about["id"],
         source=source,
         at=told.timestamp,
-        email=told.data.email,
+        lead_id=lead_id,
+        email=None if lead_id else told.data.email,
         content=told.data.content,
         session=told.data.session,
     )

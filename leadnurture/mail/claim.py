@@ -25,10 +25,14 @@ from leadnurture.store.work import empty, work_claim, work_frozen, work_pick
 
 messages: Final = Message.__table__
 _GONE: Final = ", ".join(f"'{status}'" for status in GONE_STATUSES)
-# Unsubscribed, and no server or reader has ever refused a mail of ours.
-_MERELY_LEFT: Final = """s.reason = 'unsubscribed' AND NOT EXISTS (
-                             SELECT 1 FROM reaction b
-                              WHERE b.lead_id = l.id AND b.kind IN ('bounced', 'complained'))"""
+# Unsubscribed, at whichever address, and no server or reader has ever refused a mail of ours.
+_MERELY_LEFT: Final = """coalesce(s.reason, 'unsubscribed') = 'unsubscribed'
+                         AND NOT EXISTS (SELECT 1 FROM reaction b
+                                          WHERE b.lead_id = l.id AND b.kind IN ('bounced', 'complained'))
+                         AND NOT EXISTS (SELECT 1 FROM lead_key b
+                                           JOIN suppression v ON v.email_key = b.key
+                                          WHERE b.lead_id = l.id AND b.system = 'email'
+                                            AND v.reason NOT IN ('unsubscribed', 'bounced'))"""
 _SESSIONS: Final = ", ".join(f"'{kind}'" for kind in sorted(SESSION_KINDS))
 
 
@@ -42,6 +46,10 @@ MAY_LEAVE: Final = f"""(l.look_at IS NULL OR l.look_at > :now)
 """Nothing is due at the lead `l` and the enrollment `e` of a mail `m` that must be judged before it; a mail
 about a seat has no enrollment.
 """
+WANTS_NO_MAIL: Final = """EXISTS (SELECT 1 FROM lead_key a JOIN suppression u ON u.email_key = a.key
+                               WHERE a.lead_id = m.lead_id AND a.system = 'email'
+                                 AND u.reason <> 'bounced')"""
+"""He has unsubscribed at another address of his."""
 
 
 class Pick(NamedTuple):
@@ -147,7 +155,7 @@ def claim(
     until: datetime,
 ) -> Claimed:
     """Judges reserved messages and claims those that may leave. A constant number of statements."""
-    lock_leads(connection, sorted({pick.lead_id for pick in picks}))
+    lock_leads(connection, sorted({pick.lead_id for pick in picks}), may_be_gone=True)
     definitions = current_definitions(connection)
     _stage_picks(connection, picks)
     _judge(connection, definitions, owner, now)
@@ -178,7 +186,7 @@ def _judge(connection: Connection, definitions: Definitions, owner: str, now: da
                         WHEN e.status = 'paused' OR e.due_at <= :now OR l.look_at <= :now THEN 'waits'
                         WHEN NOT (m.is_service OR {OWES_NO_ANSWER}) THEN 'waits'
                         WHEN m.track <> l.track THEN 'track'
-                        WHEN s.email_key IS NOT NULL
+                        WHEN (s.email_key IS NOT NULL OR {WANTS_NO_MAIL})
                              AND NOT (m.is_service AND {_MERELY_LEFT}) THEN 'suppressed'
                         WHEN m.needs_consent AND r.consent IS NOT NULL AND NOT EXISTS (
                              SELECT 1 FROM consent k WHERE k.lead_id = l.id AND k.purpose = r.consent

@@ -78,6 +78,10 @@ def part_of_key(target: str) -> Any:  # noqa: ANN401 - what SQLModel's Field ret
     return Field(default=None, sa_column=Column(ID, ForeignKey(target), primary_key=True))
 
 
+BYTEWISE: Final = String().with_variant(String(collation="C"), "postgresql")
+"""Text of which a beginning is looked for: by its bytes, whatever the language of the server."""
+
+
 def long_text(*, nullable: bool = False) -> Any:  # noqa: ANN401 - what SQLModel's Field returns
     """Text without a length: sources, JSON, notes."""
     return Field(default=None if nullable else "", sa_type=Text, nullable=nullable)
@@ -139,6 +143,7 @@ class Lead(Row, table=True):
             postgresql_where=text("look_at IS NOT NULL"),
         ),
         Index("ix_lead_untold", "stage_since", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
+        Index("ix_lead_list", "track", "stage", "score", "id"),
         {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
     )
     id: int | None = row_id()
@@ -173,6 +178,53 @@ class Lead(Row, table=True):
     look_at: datetime | None = instant()
     crm_id: str | None = Field(default=None, unique=True)
     created_at: datetime = instant(nullable=False)
+
+
+class LeadKey(Row, table=True):
+    """By what else a lead is known: further addresses, ids on platforms and in the CRM, the number it had before it
+    became one with this one. What stands in the lead's own row is not repeated.
+    """
+
+    __tablename__ = "lead_key"
+    system: str = Field(primary_key=True)
+    """email, crm, lead (a former number), else the name of a platform."""
+    key: str = Field(primary_key=True)
+    lead_id: int = reference("lead.id", index=True)
+
+
+class LeadMerge(Row, table=True):
+    """That two leads became one, and all that has to be put back to make them two again."""
+
+    __tablename__ = "lead_merge"
+    __table_args__ = (Index("ix_lead_merge_kept", "kept_id"), KEPT_IDS)
+    id: int | None = row_id()
+    kept_id: int = Field(sa_type=BigInteger)
+    gone_id: int = Field(sa_type=BigInteger)
+    """No foreign keys: the one has no row any more, and the other may become one with a third."""
+    at: datetime = instant(nullable=False)
+    by: str
+    body: str = long_text()
+    """JSON: the rows that differ, as they were and as they became."""
+    undone_at: datetime | None = instant()
+    undone_by: str | None = None
+
+
+class LeadWord(Row, table=True):
+    """A word by which a lead is found: of his names and addresses, also of former ones."""
+
+    __tablename__ = "lead_word"
+    __table_args__ = (Index("ix_lead_word", "word", "lead_id"), {"sqlite_with_rowid": False})
+    lead_id: int = part_of_key("lead.id")
+    word: str = Field(sa_column=Column("word", BYTEWISE, primary_key=True))
+
+
+class AccountWord(Row, table=True):
+    """A word by which the people of an account are found."""
+
+    __tablename__ = "account_word"
+    __table_args__ = (Index("ix_account_word", "word", "account_id"), {"sqlite_with_rowid": False})
+    account_id: int = part_of_key("account.id")
+    word: str = Field(sa_column=Column("word", BYTEWISE, primary_key=True))
 
 
 class LeadFact(Row, table=True):
@@ -389,7 +441,7 @@ class Enrollment(Row, table=True):
 
     __tablename__ = "enrollment"
     __table_args__ = (
-        Index("uq_enrollment_live", "lead_id", "program", unique=True,
+        Index("uq_enrollment_live", "program", "lead_id", unique=True,
               sqlite_where=text("status IN ('active','paused')"), postgresql_where=text("status IN ('active','paused')")),
         Index("ix_enrollment_due", "program", "step", "due_at",
               sqlite_where=text("status = 'active'"), postgresql_where=text("status = 'active'")),
@@ -578,14 +630,108 @@ class Reaction(Row, table=True):
     at: datetime = instant(nullable=False)
     """When it happened, by the clock of whoever told us; steers nothing."""
     recorded_at: datetime = instant(nullable=False)
-    counts_at: datetime = instant(nullable=False)
-    """When it begins to steer: a click after its settle time, all others at once."""
+    counts_at: datetime | None = instant()
+    """When it began to steer: a click once it was judged, all others at once. Null for a click that was judged
+    a machine's afterwards: it never counts.
+    """
     source: str
     """sendgrid, web, api, import, person …"""
     key: str
     """The teller's own id of it."""
     natural_key: str
     """Who, what, about what and when: equal when the same thing is told under a new id."""
+
+
+class Click(Row, table=True):
+    """A click as it came in, with its judgement: only a person's becomes a reaction. The raw facts never change."""
+
+    __tablename__ = "click"
+    __table_args__ = (
+        UniqueConstraint("key"),
+        UniqueConstraint("natural_key"),
+        Index("ix_click_due", "judge_at",
+              sqlite_where=text("judge_at IS NOT NULL"), postgresql_where=text("judge_at IS NOT NULL")),
+        Index("ix_click_lead", "lead_id", "recorded_at"),
+        Index("ix_click_message", "message_id", "at"),
+        Index("ix_click_network", "network", "at",
+              sqlite_where=text("network IS NOT NULL"), postgresql_where=text("network IS NOT NULL")),
+        Index("ix_click_machine", "program", "recorded_at",
+              sqlite_where=text("judgement = 'machine'"), postgresql_where=text("judgement = 'machine'")),
+        {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
+    )  # fmt: skip
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id")
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
+    program: str | None = None
+    step: str | None = None
+    """The step that sent the mail."""
+    content: str | None = None
+    session: str | None = None
+    link: str | None = None
+    """Which link of the mail: the name of ours, or an address as others tell it."""
+    method: str | None = None
+    """GET or HEAD, as our own door saw it; null when others tell of it."""
+    agent: str | None = long_text(nullable=True)
+    """How the program that followed the link calls itself."""
+    network: str | None = None
+    """A keyed hash of the address without its last part; null where it is unknown or private."""
+    at: datetime = instant(nullable=False)
+    recorded_at: datetime = instant(nullable=False)
+    source: str
+    key: str
+    natural_key: str | None = None
+    """See `Reaction`; null where our own door saw it: there every request is a fact of its own."""
+    judgement: str
+    """person, machine, undecided."""
+    reason: str
+    judge_at: datetime | None = instant()
+    """When it is to be judged, or judged again; null when nothing is to be done."""
+    judged_at: datetime | None = instant()
+    judged_by: str | None = None
+    """The person who judged; null for the rules, which never judge again what a person has."""
+    reaction_id: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class ClickRevision(Row, table=True):
+    """That a click was judged anew: by whom, when and why, and what was said of it before."""
+
+    __tablename__ = "click_revision"
+    id: int | None = row_id()
+    click_id: int = reference("click.id", index=True)
+    lead_id: int = reference("lead.id", index=True)
+    at: datetime = instant(nullable=False)
+    was: str
+    was_reason: str
+    judgement: str
+    reason: str
+    by: str | None = None
+    """A person; null for the rules."""
+    points: int = 0
+    """How many points it took back."""
+
+
+class WayBack(Row, table=True):
+    """Where an enrollment stood when a click moved it: it goes back there if a machine did it."""
+
+    __tablename__ = "way_back"
+    __table_args__ = (Index("ix_way_back_enrollment", "enrollment_id"), Index("ix_way_back_lead", "lead_id"))
+    id: int | None = row_id()
+    enrollment_id: int = reference("enrollment.id")
+    lead_id: int = reference("lead.id")
+    reaction_id: int | None = Field(default=None, sa_type=BigInteger)
+    """The click that fired; null where a condition asked for more than one thing."""
+    left_at: datetime = instant(nullable=False)
+    step: str
+    visit: int
+    arrived_at: datetime = instant(nullable=False)
+    seen_reaction_id: int = Field(sa_type=BigInteger)
+    acted: bool
+    why: str | None = None
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
+    content: str | None = None
+    session_content: str | None = None
+    session: str | None = None
+    deadline_at: datetime | None = instant()
 
 
 class Standing(Row, table=True):
@@ -637,6 +783,22 @@ class StageChange(Row, table=True):
     agreement: str
 
 
+class LeadNote(Row, table=True):
+    """What one of our people noted about a lead, on its own or beside what the lead said."""
+
+    __tablename__ = "lead_note"
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id", index=True)
+    at: datetime = instant(nullable=False)
+    by: str
+    """The person's id, else the name under which he is signed in."""
+    text: str = long_text()
+    channel: str = ""
+    """Where the lead said it: on the phone, by mail, in person."""
+    reaction_id: int | None = reference("reaction.id", nullable=True)
+    """The feedback that it is about."""
+
+
 class AlmostQualified(Row, table=True):
     """A lead over the threshold of whom a needed fact is missing; nurture goes on until it arrives."""
 
@@ -680,6 +842,8 @@ class Handoff(Row, table=True):
     """The threshold as it was crossed, or the text of the program's handoff step."""
     wanted: str | None = None
     """The person or role that the program asked for."""
+    enrollment_id: int | None = Field(default=None, sa_type=BigInteger)
+    """The enrollment whose step offers; null for the threshold."""
     agreement: str
     fit: int
     engagement: int
@@ -713,7 +877,7 @@ class Notice(Row, table=True):
             sqlite_where=text("status = 'planned'"),
             postgresql_where=text("status = 'planned'"),
         ),
-        CheckConstraint("kind IN ('handoff','reminder','escalation')", name="kind"),
+        CheckConstraint("kind IN ('handoff','reminder','escalation','withdrawn')", name="kind"),
     )
     id: int | None = row_id()
     handoff_id: int = reference("handoff.id")
@@ -862,6 +1026,7 @@ class Audit(Row, table=True):
     """Who did what, through which door."""
 
     __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_subject", "subject"),)
     id: int | None = row_id()
     at: datetime = instant(nullable=False)
     actor: str

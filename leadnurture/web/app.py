@@ -24,6 +24,7 @@ from leadnurture.web import (
     account,
     administration,
     api,
+    clicks,
     content,
     desk,
     doors,
@@ -31,6 +32,7 @@ from leadnurture.web import (
     health,
     hooks,
     pages,
+    people,
     replies,
 )
 from leadnurture.web.doorkeeper import doorkeeper
@@ -91,7 +93,21 @@ def create_app(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for each in (doors, api, hooks, health, entrance, account, administration, desk, pages, replies, content):
+    for each in (
+        doors,
+        api,
+        hooks,
+        health,
+        entrance,
+        account,
+        administration,
+        desk,
+        pages,
+        people,
+        replies,
+        clicks,
+        content,
+    ):
         app.include_router(each.router)
     check_rights(app)
     return app

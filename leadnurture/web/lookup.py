@@ -6,8 +6,11 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, func, literal, or_, select
 
+from leadnurture import engine
+from leadnurture.errors import NotFoundError
 from leadnurture.store.tables import metadata
 
+CLICK: Final = metadata.tables["click"]
 CONTENT: Final = metadata.tables["content"]
 HANDOFF: Final = metadata.tables["handoff"]
 LEAD: Final = metadata.tables["lead"]
@@ -76,14 +79,23 @@ def file(connection: Connection, message_id: int) -> File | None:
 
 
 def reader(connection: Connection, lead_id: int) -> Reader | None:
-    """The lead of an unsubscribe link."""
+    """The lead of an unsubscribe link, also of one that was signed before a merge."""
+    try:
+        his_id = engine.find_lead(connection, lead_id).id
+    except NotFoundError:
+        return None
     question = (
         select(LEAD.c.id, LEAD.c.email, SUPPRESSION.c.reason)
         .outerjoin(SUPPRESSION, SUPPRESSION.c.email_key == LEAD.c.email_key)
-        .where(LEAD.c.id == lead_id)
+        .where(LEAD.c.id == his_id)
     )
-    row = connection.execute(question).first()
-    return None if row is None else Reader(row.id, row.email, row.reason == "unsubscribed")
+    row = connection.execute(question).one()
+    return Reader(row.id, row.email, row.reason == "unsubscribed")
+
+
+def lead_of_click(connection: Connection, click_id: int) -> int | None:
+    """Whose click it was."""
+    return connection.scalar(select(CLICK.c.lead_id).where(CLICK.c.id == click_id))
 
 
 def open_handoff(connection: Connection, lead_id: int) -> int | None:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from leadnurture.domain.content import Session
 from leadnurture.domain.timing import Duration
-from leadnurture.engine import NewReaction, import_leads, look, record_reactions
+from leadnurture.engine import NewReaction, import_leads, look, merge_leads, record_reactions
 from leadnurture.engine.leads import LeadInput
 from leadnurture.mail import Accepted, recover, show
 from leadnurture.mail.delivery import LEASE, Delivery, mail_of
@@ -339,6 +339,36 @@ def test_who_becomes_a_client_keeps_his_seat_and_is_written_to_as_a_client(seats
     assert look(seats.database, "prospects", NOW).switched == 1
     look(seats.database, "clients", NOW)
     assert subjects(seats.sent(before(STARTS_AT, days=1))) == ["seat-reminder for clients"]
+
+
+def test_two_seats_of_leads_who_become_one_are_one_seat(seats: Seats) -> None:
+    one, other = seats.scene.lead(1), seats.scene.lead(2)
+    seats.tell(one, "registered")
+    seats.tell(other, "registered")
+    assert len(seats.sent()) == 2
+    merge_leads(seats.database, one, other, "dana", NOW)
+    (mail,) = seats.sent(before(STARTS_AT, hours=1, days=0))[1:]
+    assert mail.to == "Lead1@example.org"
+    assert {row.trouble for row in seats.rows("cancelled")} == {"merged with lead 2"}
+
+
+def test_what_answers_him_goes_to_whoever_has_left_at_another_address_of_his(seats: Seats) -> None:
+    lead_id = seats.scene.lead(1)
+    seats.scene.insert("lead_key", lead_id=lead_id, system="email", key="old@example.org")
+    seats.scene.insert("suppression", email_key="old@example.org", reason="unsubscribed", at=NOW)
+    seats.tell(lead_id, "registered")
+    assert subjects(seats.sent()) == ["seat-confirmation for prospects"]
+    seats.scene.message(lead_id)
+    assert seats.sent() == []
+
+
+@pytest.mark.parametrize("reason", ["complained", "imported"])
+def test_it_does_not_go_to_whoever_complained_at_another_address_of_his(seats: Seats, reason: str) -> None:
+    lead_id = seats.scene.lead(1)
+    seats.scene.insert("lead_key", lead_id=lead_id, system="email", key="old@example.org")
+    seats.scene.insert("suppression", email_key="old@example.org", reason=reason, at=NOW)
+    seats.tell(lead_id, "registered")
+    assert seats.sent() == []
 
 
 def test_without_a_template_nothing_is_planned(scene: Scene) -> None:

@@ -13,7 +13,7 @@ from leadnurture.imports.platforms import signature
 from leadnurture.inbox import replay, work_off
 from leadnurture.web import create_app
 from tests.web.client import Client
-from tests.web.conftest import World
+from tests.web.conftest import World, add
 
 HOOK = "/hooks/webinar/zoom"
 SECRET = b"a secret of twenty-four b"
@@ -134,9 +134,22 @@ def test_a_platform_of_which_no_secret_is_known_is_not_believed(world: World, pl
     assert world.rows("inbox") == []
 
 
+def test_a_person_is_known_by_the_id_that_the_platform_has_of_him(world: World, platform: Client) -> None:
+    with world.desk.database.write() as connection:
+        add(connection, "lead_key", lead_id=world.leads["ingrid"], system="zoom", key="Z-1")
+    content = body(email=None, person="Z-1")
+    assert platform.post(HOOK, content=content, headers=headers(content)).status_code == 200
+    content = body(email=None, person="Z-2")
+    assert platform.post(HOOK, content=content, headers=headers(content, "msg_2")).status_code == 200
+    assert [row["lead_id"] for row in world.rows("standing")] == [world.leads["ingrid"]]
+    assert [row["outcome"] for row in world.rows("inbox_item")] == ["recorded", "not ours"]
+
+
 def test_a_closed_list_says_who_came_and_who_missed_it(world: World, platform: Client) -> None:
     world.take_seats("december", "ingrid", "sverre")
-    content = body("attendance", session="december", email=None, attended=["ingrid@example.com"])
+    with world.desk.database.write() as connection:
+        add(connection, "lead_key", lead_id=world.leads["ingrid"], system="zoom", key="Z-1")
+    content = body("attendance", session="december", email=None, attended=["Z-1", "nobody@example.com"])
     assert platform.post(HOOK, content=content, headers=headers(content)).status_code == 200
     assert sorted(row["kind"] for row in world.rows("standing")) == ["attended", "missed"]
     assert [row["status"] for row in world.rows("inbox")] == ["done"]

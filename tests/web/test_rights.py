@@ -3,6 +3,7 @@
 The routes are those of the app itself; one without a sample of what is sent to it fails here.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from leadnurture import access
-from leadnurture.domain.roles import ROLES, SCOPES, Role, may
+from leadnurture.domain.roles import ROLES, SCOPES, Needed, may
 from leadnurture.store import Database, open_database
 from leadnurture.web import create_app, rights
 from tests.web.client import Client
@@ -20,9 +21,14 @@ from tests.web.conftest import COOKIE, KEY, NOW, PASSWORD, SignIn, World, add, a
 
 VISITORS: Final = ("nobody", "a system", *ROLES)
 FORMS: Final[Mapping[str, Mapping[str, object]]] = {
+    "POST /clicks/{click_id}": {"judgement": "machine"},
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
     "POST /content/{content}/attendance": {"session": "december", "attended": "ingrid@example.com"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
+    "POST /leads/{lead_id}/merge": {"other": "sverre@example.com"},
+    "POST /leads/{lead_id}/merges/{merge_id}/undo": {},
+    "POST /leads/{lead_id}/notes": {"text": "Call again in May"},
+    "POST /leads/{lead_id}/feedback": {"answer": "later", "channel": "by mail", "key": "0123456789abcdef"},
     "POST /account/password": {
         "present": PASSWORD,
         "new": "another sentence of mine",
@@ -63,11 +69,33 @@ class House:
             "lead_id": world.leads["ingrid"],
             "message_id": world.message,
             "handoff_id": world.handoff,
+            "click_id": self.click,
             "user_id": self.user,
             "key_id": self.key,
             "reply_id": self.reply,
+            "merge_id": self.merge,
         }
         return re.sub(r"{(\w+)}", lambda found: str(samples[found[1]]), route.partition(" ")[2])
+
+    @property
+    def click(self) -> int:
+        known = self.world.rows("click", judged_at=None)
+        if known:
+            return int(known[0]["id"])
+        key = f"click-{len(self.world.rows('click'))}"
+        told = {"at": NOW, "recorded_at": NOW, "judge_at": NOW, "source": "web", "judgement": "undecided"}
+        with self.world.desk.database.write() as connection:
+            return add(connection, "click", lead_id=self.world.leads["ingrid"], key=key, reason="x", **told)
+
+    @property
+    def merge(self) -> int:
+        known = self.world.rows("lead_merge", undone_at=None)
+        if known:
+            return int(known[-1]["id"])
+        nothing = json.dumps({"changes": [], "after": "", "addresses": []})
+        row = {"kept_id": self.world.leads["ingrid"], "gone_id": 99, "at": NOW, "by": "dana", "body": nothing}
+        with self.world.desk.database.write() as connection:
+            return add(connection, "lead_merge", **row)
 
     @property
     def user(self) -> int:
@@ -205,7 +233,7 @@ def visitor_of(name: str, house: House, signed_in: SignIn) -> Client:
     return client
 
 
-def expected(visitor: str, needed: Role, method: str) -> str:
+def expected(visitor: str, needed: Needed, method: str) -> str:
     if visitor in ROLES:
         role: Any = visitor
         return "in" if may(role, needed) else "out"
@@ -249,14 +277,14 @@ def test_every_route_of_people_is_open_to_its_role_alone(
 @pytest.mark.parametrize("visitor", ["nobody", "a system", "viewer", "marketer"])
 def test_who_is_refused_changes_nothing(house: House, signed_in: SignIn, visitor: str) -> None:
     client = visitor_of(visitor, house, signed_in)
-    samples = house.user, house.key, house.reply
+    samples = house.user, house.key, house.reply, house.click, house.merge
     before = house.world.everything()
     for route in in_order():
         needed = rights.PEOPLE[route]
         if route.startswith("POST") and expected(visitor, needed, "POST") != "in":
             assert house.send(client, route).status_code in {401, 403}, route
     assert house.world.everything() == before
-    assert samples == (house.user, house.key, house.reply)
+    assert samples == (house.user, house.key, house.reply, house.click, house.merge)
 
 
 def test_a_role_that_is_too_small_is_told_which_one_it_takes(world: World, signed_in: SignIn) -> None:
@@ -264,10 +292,13 @@ def test_a_role_that_is_too_small_is_told_which_one_it_takes(world: World, signe
     assert "This needs the role sales; yours is viewer" in page.text
 
 
-def test_a_page_shows_no_button_that_the_role_may_not_press(world: World, signed_in: SignIn) -> None:
+def test_a_page_shows_no_button_that_the_role_may_not_press(house: House, signed_in: SignIn) -> None:
+    world = house.world
+    assert house.click
     for role in ROLES:
         client = signed_in(role)
         pages = client.get("/handoffs").text + client.get(f"/leads/{world.leads['ingrid']}").text
+        assert ('name="judgement"' in pages) is (role in {"marketer", "admin"}), role
         assert ('name="decision"' in pages) is (role in {"sales", "admin"}), role
         assert ('href="/users' in client.get("/account").text) is (role == "admin"), role
 

@@ -14,6 +14,7 @@ branch_labels = None
 depends_on = None
 
 ID: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+BYTEWISE: Final = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 INSTANT: Final = sa.BigInteger()
 """Microseconds since 1970, UTC."""
 
@@ -111,6 +112,40 @@ def _create_people() -> None:
         "ix_lead_untold", "lead", ["stage_since"],
         **only(f"account_id IS NOT NULL AND told_engaged <> ({untold})"),
     )  # fmt: skip
+    op.create_table(
+        "lead_key",
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.PrimaryKeyConstraint("system", "key", name="pk_lead_key"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_lead_key_lead_id"),
+    )
+    op.create_index("ix_lead_key_lead_id", "lead_key", ["lead_id"])
+    op.create_table(
+        "lead_merge",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("kept_id", sa.BigInteger(), nullable=False),
+        sa.Column("gone_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("undone_at", INSTANT),
+        sa.Column("undone_by", sa.String()),
+        sa.PrimaryKeyConstraint("id", name="pk_lead_merge"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_lead_merge_kept", "lead_merge", ["kept_id"])
+    op.create_index("ix_lead_list", "lead", ["track", "stage", "score", "id"])
+    for owner in ("account", "lead"):
+        op.create_table(
+            f"{owner}_word",
+            sa.Column(f"{owner}_id", ID, nullable=False),
+            sa.Column("word", BYTEWISE, nullable=False),
+            sa.PrimaryKeyConstraint(f"{owner}_id", "word", name=f"pk_{owner}_word"),
+            sa.ForeignKeyConstraint([f"{owner}_id"], [f"{owner}.id"], name=f"fk_{owner}_word_{owner}_id"),
+            sqlite_with_rowid=False,
+        )
+        op.create_index(f"ix_{owner}_word", f"{owner}_word", ["word", f"{owner}_id"])
     op.create_table(
         "lead_fact",
         sa.Column("lead_id", ID, nullable=False),
@@ -300,7 +335,7 @@ def _create_journeys() -> None:
     op.create_index(
         "uq_enrollment_live",
         "enrollment",
-        ["lead_id", "program"],
+        ["program", "lead_id"],
         unique=True,
         **only("status IN ('active','paused')"),
     )
@@ -396,7 +431,7 @@ def _create_reactions() -> None:
         sa.Column("argument", sa.String()),
         sa.Column("at", INSTANT, nullable=False),
         sa.Column("recorded_at", INSTANT, nullable=False),
-        sa.Column("counts_at", INSTANT, nullable=False),
+        sa.Column("counts_at", INSTANT),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("natural_key", sa.String(), nullable=False),
@@ -408,6 +443,7 @@ def _create_reactions() -> None:
     )
     op.create_index("ix_reaction_lead", "reaction", ["lead_id", "kind", "id"])
     op.create_index("ix_reaction_message", "reaction", ["message_id"])
+    _create_clicks()
     op.create_table(
         "interest",
         sa.Column("id", ID, autoincrement=True, nullable=False),
@@ -469,6 +505,20 @@ def _create_reactions() -> None:
     )
     op.create_index("ix_stage_change_lead_id", "stage_change", ["lead_id"])
     op.create_table(
+        "lead_note",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("reaction_id", ID),
+        sa.PrimaryKeyConstraint("id", name="pk_lead_note"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_lead_note_lead_id"),
+        sa.ForeignKeyConstraint(["reaction_id"], ["reaction.id"], name="fk_lead_note_reaction_id"),
+    )
+    op.create_index("ix_lead_note_lead_id", "lead_note", ["lead_id"])
+    op.create_table(
         "almost_qualified",
         sa.Column("lead_id", ID, nullable=False),
         sa.Column("missing", sa.String(), nullable=False),
@@ -476,6 +526,88 @@ def _create_reactions() -> None:
         sa.PrimaryKeyConstraint("lead_id", name="pk_almost_qualified"),
         sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_almost_qualified_lead_id"),
     )
+
+
+def _create_clicks() -> None:
+    """Clicks as they came in, what was said of them, and the way back from where they led."""
+    op.create_table(
+        "click",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("message_id", sa.BigInteger()),
+        sa.Column("program", sa.String()),
+        sa.Column("step", sa.String()),
+        sa.Column("content", sa.String()),
+        sa.Column("session", sa.String()),
+        sa.Column("link", sa.String()),
+        sa.Column("method", sa.String()),
+        sa.Column("agent", sa.Text()),
+        sa.Column("network", sa.String()),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("recorded_at", INSTANT, nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("natural_key", sa.String()),
+        sa.Column("judgement", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("judge_at", INSTANT),
+        sa.Column("judged_at", INSTANT),
+        sa.Column("judged_by", sa.String()),
+        sa.Column("reaction_id", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("id", name="pk_click"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_click_lead_id"),
+        sa.UniqueConstraint("key", name="uq_click_key"),
+        sa.UniqueConstraint("natural_key", name="uq_click_natural_key"),
+        sqlite_autoincrement=True,
+        postgresql_with={"fillfactor": 85},
+    )
+    op.create_index("ix_click_due", "click", ["judge_at"], **only("judge_at IS NOT NULL"))
+    op.create_index("ix_click_lead", "click", ["lead_id", "recorded_at"])
+    op.create_index("ix_click_message", "click", ["message_id", "at"])
+    op.create_index("ix_click_network", "click", ["network", "at"], **only("network IS NOT NULL"))
+    op.create_index("ix_click_machine", "click", ["program", "recorded_at"], **only("judgement = 'machine'"))
+    op.create_table(
+        "click_revision",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("click_id", ID, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("was", sa.String(), nullable=False),
+        sa.Column("was_reason", sa.String(), nullable=False),
+        sa.Column("judgement", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("by", sa.String()),
+        sa.Column("points", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_click_revision"),
+        sa.ForeignKeyConstraint(["click_id"], ["click.id"], name="fk_click_revision_click_id"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_click_revision_lead_id"),
+    )
+    op.create_index("ix_click_revision_click_id", "click_revision", ["click_id"])
+    op.create_index("ix_click_revision_lead_id", "click_revision", ["lead_id"])
+    op.create_table(
+        "way_back",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("enrollment_id", ID, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("reaction_id", sa.BigInteger()),
+        sa.Column("left_at", INSTANT, nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("arrived_at", INSTANT, nullable=False),
+        sa.Column("seen_reaction_id", sa.BigInteger(), nullable=False),
+        sa.Column("acted", sa.Boolean(), nullable=False),
+        sa.Column("why", sa.String()),
+        sa.Column("message_id", sa.BigInteger()),
+        sa.Column("content", sa.String()),
+        sa.Column("session_content", sa.String()),
+        sa.Column("session", sa.String()),
+        sa.Column("deadline_at", INSTANT),
+        sa.PrimaryKeyConstraint("id", name="pk_way_back"),
+        sa.ForeignKeyConstraint(["enrollment_id"], ["enrollment.id"], name="fk_way_back_enrollment_id"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_way_back_lead_id"),
+    )
+    op.create_index("ix_way_back_enrollment", "way_back", ["enrollment_id"])
+    op.create_index("ix_way_back_lead", "way_back", ["lead_id"])
 
 
 def _create_sales() -> None:
@@ -489,6 +621,7 @@ def _create_sales() -> None:
         sa.Column("opened_at", INSTANT, nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("wanted", sa.String()),
+        sa.Column("enrollment_id", sa.BigInteger()),
         sa.Column("agreement", sa.String(), nullable=False),
         sa.Column("fit", sa.Integer(), nullable=False),
         sa.Column("engagement", sa.Integer(), nullable=False),
@@ -523,7 +656,9 @@ def _create_sales() -> None:
         sa.Column("retry_at", INSTANT),
         sa.Column("trouble", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_notice"),
-        sa.CheckConstraint("kind IN ('handoff','reminder','escalation')", name=op.f("ck_notice_kind")),
+        sa.CheckConstraint(
+            "kind IN ('handoff','reminder','escalation','withdrawn')", name=op.f("ck_notice_kind")
+        ),
         sa.ForeignKeyConstraint(["handoff_id"], ["handoff.id"], name="fk_notice_handoff_id"),
         sa.UniqueConstraint("handoff_id", "kind", name="uq_notice_handoff_id_kind"),
     )
@@ -633,3 +768,4 @@ def _create_operations() -> None:
         sa.Column("detail", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
+    op.create_index("ix_audit_subject", "audit", ["subject"])
