@@ -220,6 +220,8 @@ class Audience:
             self._follow(act)
         elif verb in BY_GATEWAY:
             self._scan(act)
+        elif verb == "download" and (path := self._links(act).get("d")):
+            self._visitor.press(path)
         elif verb in {"attends", "misses", "vanishes"}:
             self._intend(act)
         elif verb in {"declines", "knows"}:
@@ -235,16 +237,18 @@ class Audience:
 
     def _follow(self, act: Act) -> None:
         """Does with a mail what one does with links."""
-        if act.letter is None:
-            return
-        links = links_in(self._outbox / f"{act.letter.message_id}.eml")
+        links = self._links(act)
         if act.do == "click" and "c" in links:
             self._visitor.click(links["c"])
-        elif act.do == "unsubscribe":
+        elif act.do == "unsubscribe" and "u" in links:
             self._visitor.press(links["u"])
         elif act.do in {"register", "decline"} and "w" in links:
             self._visitor.press(links["w"], answer="registered" if act.do == "register" else "declined")
             self._take_seat(act)
+
+    def _links(self, act: Act) -> Mapping[str, str]:
+        """Those of the mail that is answered, if one is."""
+        return {} if act.letter is None else links_in(self._outbox / f"{act.letter.message_id}.eml")
 
     def _scan(self, act: Act) -> None:
         """Does with a mail what a gateway does with links."""

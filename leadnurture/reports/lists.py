@@ -79,6 +79,8 @@ class MailRow:
     content: str
     title: str
     """Of the content; the subject is shown with the mail itself, from the facts that were frozen."""
+    about: str | None
+    """The webinar or event that it is about."""
     session: str | None
     variant: str | None
     status: str
@@ -262,6 +264,7 @@ def outbox(
             visit=row.visit,
             content=row.content,
             title=row.title or row.content,
+            about=row.session_content,
             session=row.session,
             variant=row.variant,
             status=row.status,

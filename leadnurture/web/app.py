@@ -25,6 +25,7 @@ from leadnurture.web import (
     administration,
     api,
     clicks,
+    content,
     desk,
     doors,
     entrance,
@@ -105,6 +106,7 @@ def create_app(
         people,
         replies,
         clicks,
+        content,
     ):
         app.include_router(each.router)
     check_rights(app)

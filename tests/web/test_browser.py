@@ -30,6 +30,8 @@ PAGES = {
     "start": "/",
     "programs": "/programs",
     "program": "/programs/scaling-series",
+    "contents": "/content",
+    "content": "/content/scaling-1",
     "handoffs": "/handoffs",
     "replies": "/replies",
     "leads": "/leads",
@@ -47,7 +49,7 @@ PAGES = {
     "keys": "/keys",
     "audit": "/audit",
 }
-DOORS = ["unsubscribe", "register", "handoff"]
+DOORS = ["unsubscribe", "register", "download", "handoff"]
 NewContext = Callable[..., BrowserContext]
 
 
@@ -94,6 +96,8 @@ def site(world: World) -> Iterator[str]:
     """The address of a running server."""
     world.write_back("sverre", "Could you call me on Thursday at ten?")
     follow_links(world)
+    world.take_seats("december", "ingrid", "mallory")
+    world.take_seats("january", "sverre")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         app = create_app(world.desk)
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
