@@ -150,7 +150,7 @@ def _with_word(prefix: str) -> _Filter:
 
 
 def _any(*criteria: ColumnElement[bool]) -> ScalarSelect[Any]:
-    """Whether there is such a row, asked for each lead: of an EXISTS PostgreSQL reads all that there are first."""
+    """Whether there is such a row, asked of each lead: for an EXISTS PostgreSQL reads all of them first."""
     return select(literal_column("1")).where(*criteria).limit(1).scalar_subquery()
 
 
