@@ -89,6 +89,7 @@ class Links:
                 "unsubscribe",
                 "register",
                 "decline",
+                "download",
                 "handoff",
                 "ask",
                 "task",
@@ -111,6 +112,10 @@ class Links:
     def decline(self, message_id: int, session: str) -> str:
         """The page on which a session, or content without one, is declined."""
         return f"{self._url}/w/{self._sign('decline', message_id, session)}"
+
+    def download(self, message_id: int) -> str:
+        """The page on which the file of a mail's content is fetched."""
+        return f"{self._url}/d/{self._sign('download', message_id, 0)}"
 
     def handoff(self, handoff_id: int, now: datetime) -> str:
         """The page on which sales accepts or returns; lives 14 days."""
@@ -180,6 +185,11 @@ class Links:
         """Who declines which session; shares its path with `read_register`, never its tokens."""
         parts = self._read("decline", token)
         return None if parts is None else Seat(*parts)
+
+    def read_download(self, token: str) -> int | None:
+        """The message whose file is fetched."""
+        parts = self._read("download", token)
+        return None if parts is None else parts[0]
 
     def read_handoff(self, token: str, now: datetime) -> int | None:
         """The handoff that may be decided; None once the link is older than 14 days."""

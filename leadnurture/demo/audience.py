@@ -222,6 +222,8 @@ class Audience:
             self._follow(act)
         elif verb in BY_GATEWAY:
             self._scan(act)
+        elif verb == "download" and (path := self._links(act).get("d")):
+            self._visitor.press(path)
         elif verb in {"attends", "misses", "vanishes"}:
             self._intend(act)
         elif verb in {"declines", "knows"}:
@@ -237,16 +239,14 @@ class Audience:
 
     def _follow(self, act: Act) -> None:
         """Does with a mail what one does with links."""
-        if act.letter is None:
-            return
-        links = links_in(self._outbox / f"{act.letter.message_id}.eml")
+        links = self._links(act)
         verb, _, argument = act.do.partition(":")
         if verb == "answer" and "a" in links:
             name, _, words = argument.partition("=")
             self._visitor.press(links["a"], name=name, answer=words)
         elif act.do == "click" and "c" in links:
             self._visitor.click(links["c"])
-        elif act.do == "unsubscribe":
+        elif act.do == "unsubscribe" and "u" in links:
             self._visitor.press(links["u"])
         elif act.do in {"register", "decline"} and "w" in links:
             self._visitor.press(links["w"], answer="registered" if act.do == "register" else "declined")
@@ -256,6 +256,10 @@ class Audience:
         """One of us answers what he was asked about him, once he has got the notice."""
         if not self.salespeople.report(act.email, words):
             heapq.heappush(self._acts, replace(act, at=ANSWERS.first_from(act.at + READS)))
+
+    def _links(self, act: Act) -> Mapping[str, str]:
+        """Those of the mail that is answered, if one is."""
+        return {} if act.letter is None else links_in(self._outbox / f"{act.letter.message_id}.eml")
 
     def _scan(self, act: Act) -> None:
         """Does with a mail what a gateway does with links."""

@@ -35,6 +35,10 @@ class Content:
     cost: float | None = None
     ask: Ask | None = None
     """What the page behind `{{ ask_link }}` asks."""
+    remind: tuple[Duration, ...] = ()
+    """How long before a session whoever has a seat is reminded."""
+    is_service: bool = False
+    """It answers something he asked for: any hour, whatever the pace, without consent, without points."""
     tracks: tuple[Track, ...] = ()
     """The tracks for which a template lies in `templates/email/<name>/`."""
     file: str = ""

@@ -26,6 +26,7 @@ from leadnurture.web import (
     answers,
     api,
     clicks,
+    content,
     desk,
     doors,
     entrance,
@@ -108,6 +109,7 @@ def create_app(
         people,
         replies,
         clicks,
+        content,
     ):
         app.include_router(each.router)
     check_rights(app)

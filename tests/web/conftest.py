@@ -74,6 +74,7 @@ class World:
             "unsubscribe": links.unsubscribe(self.leads["ingrid"], self.message),
             "register": links.register(self.message, "january"),
             "decline": links.decline(self.message, "january"),
+            "download": links.download(self.message),
             "handoff": links.handoff(self.handoff, self.desk.now),
             "ask": links.ask(self.asking),
         }
@@ -125,6 +126,21 @@ class World:
                 status="open",
                 opened_at=NOW,
             )
+
+    def take_seats(self, session: str, *leads: str) -> None:
+        """Leads who have a seat in a session of the scaling webinar, since long before."""
+        told = [
+            engine.NewReaction(
+                "registered",
+                f"{session}-{lead}",
+                "web",
+                lead_id=self.leads[lead],
+                content="scaling-1",
+                session=session,
+            )
+            for lead in leads
+        ]
+        assert engine.record_reactions(self.desk.database, told, APPLIED).recorded == len(leads)
 
     def write_back(self, lead: str, text: str) -> None:
         """A lead's answer, which nobody has sorted."""

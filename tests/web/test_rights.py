@@ -24,6 +24,7 @@ FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /clicks/{click_id}": {"judgement": "machine"},
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
     "POST /tasks/{task_id}": {"answer": "done"},
+    "POST /content/{content}/attendance": {"session": "december", "attended": "ingrid@example.com"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
     "POST /leads/{lead_id}/merge": {"other": "sverre@example.com"},
     "POST /leads/{lead_id}/merges/{merge_id}/undo": {},
@@ -65,6 +66,7 @@ class House:
         world = self.world
         samples = {
             "name": "scaling-series",
+            "content": "scaling-1",
             "lead_id": world.leads["ingrid"],
             "message_id": world.message,
             "handoff_id": world.handoff,
@@ -179,6 +181,7 @@ def test_the_list_of_public_routes_is_short_and_closed() -> None:
     assert sorted(rights.PUBLIC) == [
         "GET /a/{token}",
         "GET /c/{token}",
+        "GET /d/{token}",
         "GET /h/{token}",
         "GET /healthz",
         "GET /readyz",
@@ -187,9 +190,11 @@ def test_the_list_of_public_routes_is_short_and_closed() -> None:
         "GET /u/{token}",
         "GET /w/{token}",
         "POST /a/{token}",
+        "POST /d/{token}",
         "POST /h/{token}",
         "POST /hooks/sendgrid/events",
         "POST /hooks/sendgrid/inbound",
+        "POST /hooks/webinar/{provider}",
         "POST /sign-in",
         "POST /u/{token}",
         "POST /w/{token}",
