@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from leadnurture.definitions import files, times
+from leadnurture.definitions.asks import read_ask
 from leadnurture.definitions.company import address_of_page
-from leadnurture.definitions.names import NAME, NAME_RULE, Names
+from leadnurture.definitions.names import DECLARE_LOCALE, NAME, NAME_RULE, Names
 from leadnurture.definitions.nodes import Entry, Map, Node, Scalar, named
 from leadnurture.definitions.problems import Place, Report, meant
 from leadnurture.definitions.reading import Fields
@@ -21,7 +22,6 @@ CANCELLED: Final = "cancelled"
 ONLY_SESSIONS: Final = "belongs to webinars and events, which take place at dates; leave it out"
 NO_SERVICE: Final = "belongs to mails that answer something; a webinar or an event is offered, leave it out"
 ONLY_SHELF: Final = "belongs to what lies on the shelf; a session ends by its date, leave it out"
-DECLARE_LOCALE: Final = "name it under locales in config/leadnurture.yaml"
 
 
 def kind_of(node: Node | None) -> ContentKind | None:
@@ -54,6 +54,7 @@ def read_content(
         published=fields.day("published"),
         until=fields.day("until"),
         cost=_cost(fields),
+        ask=read_ask(fields, names),
         remind=_remind(fields, report),
         is_service=_flag(fields, "service"),
         tracks=tuple(track for track in TRACKS if (name, track) in names.variants),

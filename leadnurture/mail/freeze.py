@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, text
 
-from leadnurture.definitions.mails import LINKS
+from leadnurture.definitions.mails import ASK_LINK, LINKS
 from leadnurture.domain.clicks import HIDDEN_LINK
 from leadnurture.domain.company import Company
 from leadnurture.domain.definitions import Definitions
@@ -140,12 +140,13 @@ class Freezer:
     def _link(self, name: str, row: Row[Any], company: Company) -> str:
         if name == "unsubscribe_link":
             return self._links.unsubscribe(row.lead_id, row.id)
-        if name == "register_link":
-            return self._links.register(row.id, row.session or "")
+        if name in {"register_link", "decline_link"}:
+            offer = self._links.register if name == "register_link" else self._links.decline
+            return offer(row.id, row.session or "")
+        if name == ASK_LINK:
+            return self._links.ask(row.id)
         if name == "hidden_link":
             return self._links.click(row.id, HIDDEN_LINK)
-        if name == "decline_link":
-            return self._links.decline(row.id, row.session or "")
         if name == "download_link":
             return self._links.download(row.id) if row.link else company.url
         return self._links.click(row.id, LINK) if row.link or row.session_link else company.url
