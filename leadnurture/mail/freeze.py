@@ -23,7 +23,8 @@ from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.timing import Duration
 from leadnurture.engine import current_definitions
 from leadnurture.links import Links
-from leadnurture.mail.invites import Appointment, ends_at, invite
+from leadnurture.mail import invites
+from leadnurture.mail.invites import Appointment, ends_at
 from leadnurture.mail.names import Path
 from leadnurture.mail.rendering import Rendering, rendering
 from leadnurture.store.instants import day_of, from_micros
@@ -126,7 +127,7 @@ class Freezer:
             "values": values,
         }
         if row.occasion is not None:
-            content["invite"] = invite(_appointment(row, definitions, (sender_name, sender), now))
+            content["invite"] = invites.frozen(_appointment(row, definitions, (sender_name, sender), now))
         return Frozen(row.id, row.template, content)
 
     def _reply_to(self, row: Row[Any], sender: str, company: Company) -> list[str]:
