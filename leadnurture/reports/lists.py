@@ -148,7 +148,7 @@ def _with_word(prefix: str) -> _Filter:
 
 
 def _any(*criteria: ColumnElement[bool]) -> ScalarSelect[Any]:
-    """Whether there is such a row, asked for each lead: an EXISTS lets PostgreSQL read all there are first."""
+    """Whether there is such a row, asked for each lead: of an EXISTS PostgreSQL reads all there are first."""
     return select(literal_column("1")).where(*criteria).limit(1).scalar_subquery()
 
 
