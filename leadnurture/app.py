@@ -189,6 +189,7 @@ def send_notices(project: Project, now: datetime) -> "Sent":
 
     links = sales.NoticeLinks(
         handoff=lambda handoff_id: project.links.handoff(handoff_id, now),
+        task=lambda task_id: project.links.task(task_id, now),
         lead=lambda lead_id: f"{project.url}/leads/{lead_id}",
     )
     folder = project.root / NOTICES
@@ -203,6 +204,7 @@ def readers(links: "Links") -> "Mapping[str, Reader]":
         "sendgrid": mail.read_sendgrid_events,
         "inbound": mail.inbound_reader(links),
         "leads": lambda database, post, now, _: imports.read_leads(database, post, now).read(),
+        "webinar": imports.read_platform_events,
         "reactions": lambda database, post, now, _: imports.read_reactions(database, post, now).read(),
     }
 

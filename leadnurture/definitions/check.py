@@ -15,6 +15,7 @@ from typing import Final
 from leadnurture.definitions.agreements import read_agreement
 from leadnurture.definitions.company import FILE, read_company
 from leadnurture.definitions.contents import read_content
+from leadnurture.definitions.mails import ASK_LINK
 from leadnurture.definitions.names import Names
 from leadnurture.definitions.nodes import Map
 from leadnurture.definitions.problems import Place, Problem
@@ -29,7 +30,7 @@ from leadnurture.domain.content import Content
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Program, Step
 from leadnurture.domain.timing import Hour
-from leadnurture.domain.vocabulary import TRACKS
+from leadnurture.domain.vocabulary import SEAT_MAILS, TRACKS, SeatMail, Track
 
 NO_CONFIG: Final = "there is no folder config here; go to the project's folder, or name it with --project"
 NO_COMPANY: Final = (
@@ -77,6 +78,8 @@ def _read(project: Project, today: date | None) -> Definitions:
         sources=tuple((path, file.text) for path, file in project.files.items()),
     )
     _check_templates(project, definitions)
+    _check_asking(project, definitions)
+    _check_seats(project, definitions, names)
     _check_receivers(project, definitions)
     for program in definitions.programs:
         for step in program.steps:
@@ -119,6 +122,40 @@ def _check_templates(project: Project, definitions: Definitions) -> None:
     check_templates(project.template_texts(), contents, definitions.company, reports)
 
 
+def _check_asking(project: Project, definitions: Definitions) -> None:
+    """A content that asks leads to its page, and no other one does."""
+    asking = {content.name: content.ask is not None for content in definitions.contents}
+    for path, text in project.template_texts().items():
+        content = path.rpartition("/")[0]
+        leads_there = ASK_LINK in text
+        file = project.templates[f"{TEMPLATES}/{path}"]
+        if content not in asking or leads_there == asking[content]:
+            continue
+        line = next((number for number, each in enumerate(text.split("\n"), 1) if ASK_LINK in each), 1)
+        if leads_there:
+            sentence = f'"{content}" asks nothing; write ask into config/content/{content}.yaml'
+        else:
+            sentence = f'"{content}" asks something, and this mail leads nowhere; show {{{{ ask_link }}}}'
+        file.report.error(Place(line), sentence)
+
+
+def _check_seats(project: Project, definitions: Definitions, names: Names) -> None:
+    """Whoever has a seat is written to, whatever his track."""
+    for content in definitions.contents:
+        needed: list[SeatMail] = [mail for mail in SEAT_MAILS if mail != "seat-reminder" or content.remind]
+        wanted: list[tuple[str, Track]] = [
+            (mail, agreement.track) for mail in needed for agreement in definitions.agreements
+        ]
+        missing = [variant for variant in wanted if variant not in names.variants]
+        if content.sessions and missing:
+            report = project.report(content.file)
+            tree = project.node(content.file)
+            node = tree.get("sessions") if isinstance(tree, Map) else None
+            files = ", ".join(f"{TEMPLATES}/{mail}/{track}.mjml" for mail, track in missing)
+            report.error(node.place if node else Place(), f"whoever has a seat gets mails; write {files}")
+            return
+
+
 def _check_receivers(project: Project, definitions: Definitions) -> None:
     """Whoever is handed off must go to somebody."""
     for agreement in definitions.agreements:
@@ -144,6 +181,8 @@ def _check_sending(
             f'"{content.name}" has no session ahead, so this mail goes to nobody; add one to {content.file}'
         )
         file.report.warn(_place(file, step, "send"), sentence)
+    if content and content.is_service:
+        return
     if isinstance(step.at, Hour) and (sentence := _outside(step.at, definitions.company.hours)):
         file.report.warn(_place(file, step, "at"), sentence)
 

@@ -11,7 +11,10 @@ from leadnurture.domain.company import Company
 from leadnurture.domain.vocabulary import BUILT_IN_FACTS
 
 ACCOUNT: Final = "account."
-LINKS: Final = ("link", "register_link", "decline_link", "unsubscribe_link", "hidden_link")
+ASK_LINK: Final = "ask_link"
+LINKS: Final = (
+    "link", "register_link", "decline_link", ASK_LINK, "download_link", "unsubscribe_link", "hidden_link",
+)  # fmt: skip
 """The links of a mail; each is a signed address of ours."""
 SINGLE: Final = frozenset({*LINKS, "variant"})
 """Names that are one text: nothing stands behind a dot."""

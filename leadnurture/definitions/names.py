@@ -16,6 +16,7 @@ ROLES: Final = frozenset({"sales", "owner", "account manager", "account manager'
 
 ADD_PERSON: Final = "add him under people in config/leadnurture.yaml"
 DECLARE_FACT: Final = "declare it under facts in config/leadnurture.yaml"
+DECLARE_LOCALE: Final = "name it under locales in config/leadnurture.yaml"
 DECLARE_TOPIC: Final = "declare it under topics in config/leadnurture.yaml"
 
 
@@ -28,6 +29,7 @@ class Names:
     declared: frozenset[str] = frozenset()
     """The facts that the company declares: programs may set these."""
     topics: frozenset[str] = frozenset()
+    locales: frozenset[str] = frozenset()
     people: frozenset[str] = frozenset()
     roles: frozenset[str] = ROLES
     contents: Mapping[str, ContentKind | None] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from leadnurture.definitions.markup import check_markup
 from leadnurture.definitions.names import DECLARE_FACT
 from leadnurture.definitions.problems import Place, Report, listed, unknown
 from leadnurture.domain.company import Company
-from leadnurture.domain.vocabulary import TRACKS, Track
+from leadnurture.domain.vocabulary import SEAT_MAILS, TRACKS, Track
 
 LAYOUT: Final = "_layout.mjml"
 LARGEST: Final = 256 * 1024
@@ -72,7 +72,7 @@ def _misplaced(path: str, contents: frozenset[str], locales: tuple[str, ...]) ->
         return NOT_MJML
     folder, _, name = path.rpartition("/")
     track, _, locale = name.removesuffix(".mjml").partition(".")
-    if folder not in contents:
+    if folder not in {*contents, *SEAT_MAILS}:
         return unknown("content", folder or name, contents, CONTENT_FOLDER)
     if track not in TRACKS:
         return unknown("track", track, TRACKS)

@@ -10,7 +10,7 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -216,10 +216,14 @@ class Audience:
 
     def _do(self, act: Act, now: datetime) -> None:
         verb, _, argument = act.do.partition(":")
-        if verb in BY_LINK:
+        if verb == "reports":
+            self._report(act, argument)
+        elif verb in BY_LINK:
             self._follow(act)
         elif verb in BY_GATEWAY:
             self._scan(act)
+        elif verb == "download" and (path := self._links(act).get("d")):
+            self._visitor.press(path)
         elif verb in {"attends", "misses", "vanishes"}:
             self._intend(act)
         elif verb in {"declines", "knows"}:
@@ -235,16 +239,27 @@ class Audience:
 
     def _follow(self, act: Act) -> None:
         """Does with a mail what one does with links."""
-        if act.letter is None:
-            return
-        links = links_in(self._outbox / f"{act.letter.message_id}.eml")
-        if act.do == "click" and "c" in links:
+        links = self._links(act)
+        verb, _, argument = act.do.partition(":")
+        if verb == "answer" and "a" in links:
+            name, _, words = argument.partition("=")
+            self._visitor.press(links["a"], name=name, answer=words)
+        elif act.do == "click" and "c" in links:
             self._visitor.click(links["c"])
-        elif act.do == "unsubscribe":
+        elif act.do == "unsubscribe" and "u" in links:
             self._visitor.press(links["u"])
         elif act.do in {"register", "decline"} and "w" in links:
             self._visitor.press(links["w"], answer="registered" if act.do == "register" else "declined")
             self._take_seat(act)
+
+    def _report(self, act: Act, words: str) -> None:
+        """One of us answers what he was asked about him, once he has got the notice."""
+        if not self.salespeople.report(act.email, words):
+            heapq.heappush(self._acts, replace(act, at=ANSWERS.first_from(act.at + READS)))
+
+    def _links(self, act: Act) -> Mapping[str, str]:
+        """Those of the mail that is answered, if one is."""
+        return {} if act.letter is None else links_in(self._outbox / f"{act.letter.message_id}.eml")
 
     def _scan(self, act: Act) -> None:
         """Does with a mail what a gateway does with links."""
@@ -349,7 +364,7 @@ def _content(letter: Letter | None) -> dict[str, str]:
 
 
 BY_GATEWAY: Final = frozenset({"every link", "visible link", "hidden link"})
-BY_LINK: Final = frozenset({"click", "register", "decline", "unsubscribe"})
+BY_LINK: Final = frozenset({"answer", "click", "register", "decline", "unsubscribe"})
 TOLD: Final[Mapping[str, Callable[[str, Letter | None], dict[str, object]]]] = {
     "reply": lambda _, letter: {"kind": "replied", **_content(letter)},
     "pricing": lambda *_: {"kind": "visited", "argument": "/pricing"},

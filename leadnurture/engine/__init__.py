@@ -4,6 +4,15 @@ Hides every rule and all SQL of it.
 """
 
 from leadnurture.domain.content import CompiledTemplate
+from leadnurture.engine.answers import (
+    Answered,
+    Asking,
+    Given,
+    answer,
+    asked_by_mail,
+    asked_by_task,
+    waits_for_task,
+)
 from leadnurture.engine.apply import Applied, apply_definitions
 from leadnurture.engine.calendar import (
     later_by,
@@ -35,13 +44,16 @@ __all__ = [
     "EMAIL",
     "FORMER",
     "SORTINGS",
+    "Answered",
     "Applied",
+    "Asking",
     "Channel",
     "Comparison",
     "CompiledTemplate",
     "Crossing",
     "Decided",
     "Feedback",
+    "Given",
     "Imported",
     "Judged",
     "LeadInput",
@@ -59,7 +71,10 @@ __all__ = [
     "WaveBegun",
     "add_note",
     "addresses_of",
+    "answer",
     "apply_definitions",
+    "asked_by_mail",
+    "asked_by_task",
     "begin_wave",
     "close_session",
     "compare_agreements",
@@ -95,6 +110,7 @@ __all__ = [
     "settle_messages",
     "sort_reply",
     "undo_merge",
+    "waits_for_task",
     "wake_leads",
     "window_close",
 ]

@@ -9,19 +9,21 @@ import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, text
 
-from leadnurture.definitions.mails import LINKS
+from leadnurture.definitions.mails import ASK_LINK, LINKS
 from leadnurture.domain.clicks import HIDDEN_LINK
 from leadnurture.domain.company import Company
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.timing import Duration
 from leadnurture.engine import current_definitions
 from leadnurture.links import Links
+from leadnurture.mail.invites import Appointment, ends_at, invite
 from leadnurture.mail.names import Path
 from leadnurture.mail.rendering import Rendering, rendering
 from leadnurture.store.instants import day_of, from_micros
@@ -43,7 +45,9 @@ class Frozen:
     message_id: int
     template: str
     content: Mapping[str, Any]
-    """`to`, `to_name`, `from`, `from_name`, `reply_to`, `bounces_to`, and the `values` of the template."""
+    """`to`, `to_name`, `from`, `from_name`, `reply_to`, `bounces_to`, the `values` of the template, and the
+    `invite` of a mail about a seat.
+    """
 
     @property
     def facts(self) -> str:
@@ -74,7 +78,7 @@ class Freezer:
         """The compiled template of a claimed message."""
         return self._known[template]
 
-    def freeze(self, connection: Connection, definitions: Definitions) -> list[Frozen]:
+    def freeze(self, connection: Connection, definitions: Definitions, now: datetime) -> list[Frozen]:
         """What the messages that may leave are made of; one with a template newer than the last `load` waits.
 
         Two statements.
@@ -87,11 +91,17 @@ class Freezer:
             else {}
         )
         return [
-            self._frozen(row, wanted[row.template], declared.get(row.id, {}), definitions) for row in rows
+            self._frozen(row, wanted[row.template], declared.get(row.id, {}), definitions, now)
+            for row in rows
         ]
 
     def _frozen(
-        self, row: Row[Any], paths: Sequence[Path], declared: Mapping[str, object], definitions: Definitions
+        self,
+        row: Row[Any],
+        paths: Sequence[Path],
+        declared: Mapping[str, object],
+        definitions: Definitions,
+        now: datetime,
     ) -> Frozen:
         sender_name, sender = _sender(row, definitions)
         known = _Known(row, definitions, declared, (sender_name, sender))
@@ -115,6 +125,8 @@ class Freezer:
             "bounces_to": self._links.answer_address(row.id) or sender,
             "values": values,
         }
+        if row.occasion is not None:
+            content["invite"] = invite(_appointment(row, definitions, (sender_name, sender), now))
         return Frozen(row.id, row.template, content)
 
     def _reply_to(self, row: Row[Any], sender: str, company: Company) -> list[str]:
@@ -127,12 +139,15 @@ class Freezer:
     def _link(self, name: str, row: Row[Any], company: Company) -> str:
         if name == "unsubscribe_link":
             return self._links.unsubscribe(row.lead_id, row.id)
-        if name == "register_link":
-            return self._links.register(row.id, row.session or "")
+        if name in {"register_link", "decline_link"}:
+            offer = self._links.register if name == "register_link" else self._links.decline
+            return offer(row.id, row.session or "")
+        if name == ASK_LINK:
+            return self._links.ask(row.id)
         if name == "hidden_link":
             return self._links.click(row.id, HIDDEN_LINK)
-        if name == "decline_link":
-            return self._links.decline(row.id, row.session or "")
+        if name == "download_link":
+            return self._links.download(row.id) if row.link else company.url
         return self._links.click(row.id, LINK) if row.link or row.session_link else company.url
 
 
@@ -158,7 +173,8 @@ _FACTS: Final = text("""
            l.email, l.first_name, l.last_name, l.country, l.language, l.role, l.zone, l.source, l.track,
            a.name AS account_name, a.domain AS account_domain, a.owner AS account_owner,
            c.title, c.kind, c.link,
-           o.title AS session_title, o.link AS session_link, o.kind AS session_kind, n.starts_at
+           o.title AS session_title, o.link AS session_link, o.kind AS session_kind,
+           coalesce(n.starts_at, n.before_at) AS starts_at, n.sequence, m.occasion
       FROM work_claim w
       JOIN message m ON m.id = w.message_id
       JOIN lead l ON l.id = m.lead_id
@@ -279,6 +295,27 @@ def _duration(definitions: Definitions, content: str | None) -> Duration | None:
 def _length(definitions: Definitions, content: str) -> str | None:
     length = _duration(definitions, content)
     return None if length is None else str(length)
+
+
+def _appointment(
+    row: Row[Any], definitions: Definitions, sender: tuple[str, str], now: datetime
+) -> Appointment:
+    """The seat as an entry of a calendar; its days are the company's, since it takes place there."""
+    company = definitions.company
+    starts_at = from_micros(row.starts_at)
+    host = urlsplit(company.url).hostname or "localhost"
+    return Appointment(
+        uid=f"{row.session_content}.{row.session}.{row.lead_id}@{host}",
+        sequence=row.sequence,
+        is_cancelled=row.content == "seat-cancelled",
+        starts_at=starts_at,
+        ends_at=ends_at(starts_at, _duration(definitions, row.session_content), company),
+        title=row.session_title,
+        link=row.session_link,
+        organizer=sender,
+        attendee=(_full_name(row), row.email),
+        stamp=now,
+    )
 
 
 @functools.lru_cache(maxsize=4096)

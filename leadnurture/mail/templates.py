@@ -19,6 +19,7 @@ from leadnurture.definitions import Problem
 from leadnurture.definitions.mails import LINKS, mail_names
 from leadnurture.domain.content import CompiledTemplate
 from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.vocabulary import SEAT_MAILS, TRACKS, Track
 from leadnurture.mail.layers import Layer, Tag, flatten, read_layer
 from leadnurture.mail.names import Path, objection
 from leadnurture.mail.plain import plain_text
@@ -54,16 +55,22 @@ def compile_templates(definitions: Definitions) -> tuple[tuple[CompiledTemplate,
         if not found:
             layers[path] = read_layer(source, HTML)
     templates: list[CompiledTemplate] = []
-    for content in definitions.contents:
-        for track in content.tracks:
-            path = f"{content.name}/{track}.mjml"
-            compiled = _compiled(content.name, track, path, _loader(path, layers, sources))
-            if isinstance(compiled, Problem):
-                problems[compiled] = None
-            elif compiled is not None:
-                templates.append(compiled)
-                problems.update(dict.fromkeys(_trial(compiled, sample_values(names))))
+    for content, track in _mails(definitions):
+        path = f"{content}/{track}.mjml"
+        compiled = _compiled(content, track, path, _loader(path, layers, sources))
+        if isinstance(compiled, Problem):
+            problems[compiled] = None
+        elif compiled is not None:
+            templates.append(compiled)
+            problems.update(dict.fromkeys(_trial(compiled, sample_values(names))))
     return tuple(templates), tuple(problems)
+
+
+def _mails(definitions: Definitions) -> Iterator[tuple[str, Track]]:
+    """(content, track) of every template, those of the seats last."""
+    yield from ((content.name, track) for content in definitions.contents for track in content.tracks)
+    written = {path for path, _ in definitions.templates}
+    yield from ((mail, track) for mail in SEAT_MAILS for track in TRACKS if f"{mail}/{track}.mjml" in written)
 
 
 def sample_values(names: Mapping[str, frozenset[str]]) -> Values:

@@ -26,6 +26,7 @@ VERSION: Final = metadata.tables["program_version"]
 MESSAGE: Final = metadata.tables["message"]
 REPLY: Final = metadata.tables["reply"]
 HANDOFF: Final = metadata.tables["handoff"]
+TASK: Final = metadata.tables["task"]
 WAITING: Final = ("sending", "unknown")
 
 
@@ -53,15 +54,17 @@ class Standing:
 def coming(
     connection: Connection, standing: Standing, definitions: Definitions, setting: Setting
 ) -> tuple[Coming, ...]:
-    """Dated things first, in order of time. Five statements; one a program for whoever is in none."""
+    """Dated things first, in order of time. Six statements; one a program for whoever is in none."""
     agreement = definitions.agreement(standing.lead.track)
     enrollments = _enrollments(connection, standing.lead.id)
     found = [
         *_obstacles(standing, agreement, setting),
         *_replies(connection, standing.lead.id, setting),
+        *_tasks(connection, standing.lead.id, setting),
         *_offers(connection, standing.lead.id, agreement, setting),
         *_pace(connection, standing.lead.id, agreement, setting),
     ]
+    found += _about_seats(connection, standing.lead.id, setting)
     messages = _messages(connection, [row.id for row in enrollments])
     for row in enrollments:
         message = messages.get((row.id, row.step, row.visit))
@@ -95,6 +98,15 @@ def _replies(connection: Connection, lead_id: int, setting: Setting) -> Iterator
         yield Coming(None, "His reply is sorted", why)
 
 
+def _tasks(connection: Connection, lead_id: int, setting: Setting) -> Iterator[Coming]:
+    waiting = TASK.c.lead_id == lead_id, TASK.c.status == "open", engine.waits_for_task()
+    for row in connection.execute(select(TASK).where(*waiting).order_by(TASK.c.id)):
+        has = f"{setting.person(row.person)} has it" if row.person else "It is about to be given to somebody"
+        yield Coming(
+            None, f"Somebody of ours answers: {row.text}", f"{has}, since {setting.moment(row.opened_at)}."
+        )
+
+
 def _offers(connection: Connection, lead_id: int, agreement: Agreement, setting: Setting) -> Iterator[Coming]:
     question = select(HANDOFF).where(HANDOFF.c.lead_id == lead_id, HANDOFF.c.status == "open")
     escalate = agreement.stage("handed_off").escalate
@@ -122,12 +134,21 @@ def _pace(connection: Connection, lead_id: int, agreement: Agreement, setting: S
         MESSAGE.c.lead_id == lead_id,
         MESSAGE.c.status.in_(GONE_STATUSES),
         MESSAGE.c.attempt_at > setting.now - span,
+        MESSAGE.c.is_service.is_(False),
     )
     question = select(MESSAGE.c.attempt_at).where(*gone).order_by(MESSAGE.c.attempt_at.desc()).limit(mails)
     sent = connection.scalars(question).all()
     if len(sent) == mails:
         why = f"The pace is {mails} in {days} days, and {mails} left since {setting.moment(sent[-1])}."
         yield Coming(sent[-1] + span, "Room for the next mail", why)
+
+
+def _about_seats(connection: Connection, lead_id: int, setting: Setting) -> Iterator[Coming]:
+    """Confirmations and reminders that are planned."""
+    planned = MESSAGE.c.lead_id == lead_id, MESSAGE.c.status == "planned", MESSAGE.c.occasion.is_not(None)
+    for row in connection.execute(select(MESSAGE).where(*planned)):
+        why = f"For the seat in {setting.title(row.session_content)}, session {row.session}."
+        yield Coming(row.send_at, f"{setting.title(row.content)} leaves", why)
 
 
 def _enrollments(connection: Connection, lead_id: int) -> Sequence[Row[Any]]:

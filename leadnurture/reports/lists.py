@@ -79,6 +79,8 @@ class MailRow:
     content: str
     title: str
     """Of the content; the subject is shown with the mail itself, from the facts that were frozen."""
+    about: str | None
+    """The webinar or event that it is about."""
     session: str | None
     variant: str | None
     status: str
@@ -148,7 +150,7 @@ def _with_word(prefix: str) -> _Filter:
 
 
 def _any(*criteria: ColumnElement[bool]) -> ScalarSelect[Any]:
-    """Whether there is such a row, asked for each lead: of an EXISTS PostgreSQL reads all there are first."""
+    """Whether there is such a row, asked of each lead: for an EXISTS PostgreSQL reads all of them first."""
     return select(literal_column("1")).where(*criteria).limit(1).scalar_subquery()
 
 
@@ -262,6 +264,7 @@ def outbox(
             visit=row.visit,
             content=row.content,
             title=row.title or row.content,
+            about=row.session_content,
             session=row.session,
             variant=row.variant,
             status=row.status,

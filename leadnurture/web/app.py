@@ -23,8 +23,10 @@ from leadnurture.errors import (
 from leadnurture.web import (
     account,
     administration,
+    answers,
     api,
     clicks,
+    content,
     desk,
     doors,
     entrance,
@@ -54,6 +56,7 @@ STATUS: Final[dict[type, int]] = {
 FOR_MACHINES: Final = ("/api/", "/hooks/", "/healthz", "/readyz", "/metrics")
 TITLES_OF_OURS: Final[dict[type, str]] = {
     doors.BrokenLinkError: "This link does not work",
+    answers.TooOldError: "This link is too old",
     NotFoundError: "There is nothing here",
 }
 TITLES: Final = {
@@ -94,6 +97,7 @@ def create_app(
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for each in (
         doors,
+        answers,
         api,
         hooks,
         health,
@@ -105,6 +109,7 @@ def create_app(
         people,
         replies,
         clicks,
+        content,
     ):
         app.include_router(each.router)
     check_rights(app)

@@ -57,6 +57,27 @@ class Seat:
         return "No seat is left" if self.seats is not None and self.taken >= self.seats else None
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """What a mail gives to fetch."""
+
+    content: str
+    title: str
+    kind: str
+    link: str
+
+
+def file(connection: Connection, message_id: int) -> File | None:
+    """What a download link is about; None where its content has no link any more."""
+    question = (
+        select(CONTENT.c.name, CONTENT.c.title, CONTENT.c.kind, CONTENT.c.link)
+        .join_from(MESSAGE, CONTENT, CONTENT.c.name == MESSAGE.c.content)
+        .where(MESSAGE.c.id == message_id)
+    )
+    row = connection.execute(question).first()
+    return File(row.name, row.title, row.kind, row.link) if row is not None and row.link else None
+
+
 def reader(connection: Connection, lead_id: int) -> Reader | None:
     """The lead of an unsubscribe link, also of one that was signed before a merge."""
     try:

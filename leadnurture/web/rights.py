@@ -15,17 +15,22 @@ from leadnurture.domain.roles import Needed, Scope
 Public = Literal["open", "link", "signed", "entrance"]
 
 PUBLIC: Final[Mapping[str, Public]] = {
-    # Whoever has the link: its token was signed by us, names one lead or handoff, and does one thing.
+    # Whoever has the link: its token was signed by us, names one lead, handoff or task, and does one thing.
     "GET /c/{token}": "link",
     "GET /u/{token}": "link",
     "POST /u/{token}": "link",
     "GET /w/{token}": "link",
     "POST /w/{token}": "link",
+    "GET /d/{token}": "link",
+    "POST /d/{token}": "link",
     "GET /h/{token}": "link",
     "POST /h/{token}": "link",
-    # Providers, who sign what they post.
+    "GET /a/{token}": "link",
+    "POST /a/{token}": "link",
+    # Providers and platforms, who sign what they post.
     "POST /hooks/sendgrid/events": "signed",
     "POST /hooks/sendgrid/inbound": "signed",
+    "POST /hooks/webinar/{provider}": "signed",
     # They tell nothing about anybody.
     "GET /static": "open",
     "GET /healthz": "open",
@@ -45,8 +50,13 @@ PEOPLE: Final[Mapping[str, Needed]] = {
     "GET /programs/{name}": "viewer",
     "GET /handoffs": "viewer",
     "POST /handoffs/{handoff_id}": "sales",
+    "GET /tasks": "viewer",
+    "POST /tasks/{task_id}": "marketer or sales",
     "GET /replies": "viewer",
     "POST /replies/{reply_id}": "marketer",
+    "GET /content": "viewer",
+    "GET /content/{content}": "viewer",
+    "POST /content/{content}/attendance": "marketer",
     "POST /clicks/{click_id}": "marketer",
     "GET /leads": "viewer",
     "GET /leads/{lead_id}": "viewer",
