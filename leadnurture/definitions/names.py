@@ -16,6 +16,7 @@ ROLES: Final = frozenset({"sales", "owner", "account manager", "account manager'
 
 ADD_PERSON: Final = "add him under people in config/leadnurture.yaml"
 DECLARE_FACT: Final = "declare it under facts in config/leadnurture.yaml"
+DECLARE_LOCALE: Final = "name it under locales in config/leadnurture.yaml"
 DECLARE_TOPIC: Final = "declare it under topics in config/leadnurture.yaml"
 
 
@@ -34,6 +35,8 @@ class Names:
     """None while a content's kind is not readable."""
     variants: frozenset[tuple[str, Track]] = frozenset()
     """(content, track) for which a template lies there."""
+    translations: frozenset[tuple[str, str]] = frozenset()
+    """(content, locale) for which a template lies there, beside the first locale."""
     programs: Mapping[str, Track] = field(default_factory=dict)
     """The programs of the project, with the track in whose folder they lie."""
 

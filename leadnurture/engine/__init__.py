@@ -17,6 +17,14 @@ from leadnurture.engine.handoffs import Decided, decide_handoff
 from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
 from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
+from leadnurture.engine.preferences import (
+    PACES,
+    PAUSES,
+    Choice,
+    Preferences,
+    choose_preferences,
+    preferences_of,
+)
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
 from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, sort_reply
 from leadnurture.engine.rescoring import Comparison, Crossing, Rescored, compare_agreements, rescore
@@ -25,8 +33,11 @@ from leadnurture.engine.sql import lock_leads, wake_leads
 from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
 
 __all__ = [
+    "PACES",
+    "PAUSES",
     "SORTINGS",
     "Applied",
+    "Choice",
     "Comparison",
     "CompiledTemplate",
     "Crossing",
@@ -36,6 +47,7 @@ __all__ = [
     "Looked",
     "NewReaction",
     "NewReply",
+    "Preferences",
     "Recorded",
     "Rescored",
     "Settled",
@@ -45,6 +57,7 @@ __all__ = [
     "WaveBegun",
     "apply_definitions",
     "begin_wave",
+    "choose_preferences",
     "close_session",
     "compare_agreements",
     "current_definitions",
@@ -60,6 +73,7 @@ __all__ = [
     "next_due",
     "next_look",
     "next_opening",
+    "preferences_of",
     "record_in",
     "record_reactions",
     "rescore",

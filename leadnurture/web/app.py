@@ -20,7 +20,19 @@ from leadnurture.errors import (
     SchemaOutdatedError,
     StorageFullError,
 )
-from leadnurture.web import account, administration, api, desk, doors, entrance, health, hooks, pages, replies
+from leadnurture.web import (
+    account,
+    administration,
+    api,
+    desk,
+    doors,
+    entrance,
+    health,
+    hooks,
+    pages,
+    preferences,
+    replies,
+)
 from leadnurture.web.doorkeeper import doorkeeper
 from leadnurture.web.guard import HEADERS, Guard
 from leadnurture.web.identity import IdentitySource
@@ -79,7 +91,8 @@ def create_app(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for each in (doors, api, hooks, health, entrance, account, administration, desk, pages, replies):
+    public = (doors, preferences, api, hooks, health, entrance)
+    for each in (*public, account, administration, desk, pages, replies):
         app.include_router(each.router)
     check_rights(app)
     return app

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from leadnurture import engine, mail, reports
 from leadnurture.domain.agreement import ReturnReason
 from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.language import hours_told, language_of, place_told, weekday_told
 from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.profile import telling
@@ -57,7 +58,8 @@ def _record(site: Site, kind: ReactionKind, **about: Any) -> None:  # noqa: ANN4
 def ask_to_unsubscribe(token: str, site: Here) -> HTMLResponse:
     """The page with the button; scanners that follow the link change nothing."""
     who, _ = _leaving(site, token)
-    return site.page("unsubscribed.html" if who.has_left else "unsubscribe.html", {"email": who.email})
+    template = "unsubscribed.html" if who.has_left else "unsubscribe.html"
+    return site.page(template, {"email": who.email}, locale=who.locale)
 
 
 @router.post("/u/{token}")
@@ -66,7 +68,7 @@ def unsubscribe(token: str, site: Here) -> HTMLResponse:
     who, message_id = _leaving(site, token)
     if not who.has_left:
         _record(site, "unsubscribed", lead_id=who.lead_id, message_id=message_id)
-    return site.page("unsubscribed.html", {"email": who.email})
+    return site.page("unsubscribed.html", {"email": who.email}, locale=who.locale)
 
 
 def _leaving(site: Site, token: str) -> tuple[lookup.Reader, int | None]:
@@ -74,7 +76,8 @@ def _leaving(site: Site, token: str) -> tuple[lookup.Reader, int | None]:
     if leaving is None:
         raise BrokenLinkError
     with site.project.database.read() as connection:
-        who = lookup.reader(connection, leaving.lead_id)
+        company = engine.current_definitions(connection).company
+        who = lookup.reader(connection, leaving.lead_id, company)
     if who is None:
         raise BrokenLinkError
     return who, leaving.message_id
@@ -107,8 +110,8 @@ def _seat(site: Site, token: str) -> tuple[int, lookup.Seat]:
     if offered is None:
         raise BrokenLinkError
     with site.project.database.read() as connection:
-        zone = engine.current_definitions(connection).company.zone
-        seat = lookup.seat(connection, offered.message_id, offered.session, zone)
+        definitions = engine.current_definitions(connection)
+        seat = lookup.seat(connection, offered.message_id, offered.session, definitions)
     if seat is None:
         raise BrokenLinkError
     return offered.message_id, seat
@@ -124,15 +127,15 @@ def _seat_page(
         "when": "" if seat.starts_at is None else _local_time(seat),
         "obstacle": seat.obstacle(site.project.clock()),
     }
-    return site.page("seat.html", values)
+    return site.page("seat.html", values, locale=seat.locale)
 
 
 def _local_time(seat: lookup.Seat) -> str:
     if seat.starts_at is None:
         return ""
-    local = telling.local(seat.starts_at, seat.zone)
-    place = seat.zone.rpartition("/")[2].replace("_", " ")
-    return f"{local:%A} {local.day} {local:%B %Y}, {local:%H:%M}, {place} time"
+    local, language = telling.local(seat.starts_at, seat.zone), language_of(seat.locale)
+    hour = hours_told(f"{local:%H:%M}", None, language)
+    return f"{weekday_told(local.date(), language)}, {hour}, {place_told(seat.zone, language)}"
 
 
 @router.api_route("/h/{token}", methods=READ)

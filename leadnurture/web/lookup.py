@@ -6,6 +6,9 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, func, literal, or_, select
 
+from leadnurture.domain.company import Company
+from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.language import locale_of
 from leadnurture.store.tables import metadata
 
 CONTENT: Final = metadata.tables["content"]
@@ -23,6 +26,9 @@ class Reader:
 
     lead_id: int
     email: str
+    zone: str
+    locale: str
+    """Of the company's, the one that he reads."""
     has_left: bool
 
 
@@ -31,6 +37,8 @@ class Seat:
     """A session that a message offered, and how its reader stands to it."""
 
     lead_id: int
+    locale: str
+    """Of the company's, the one that its reader reads."""
     zone: str
     """In which its time is read: of the reader, of the company for an event, to which one travels."""
     content: str
@@ -54,15 +62,18 @@ class Seat:
         return "No seat is left" if self.seats is not None and self.taken >= self.seats else None
 
 
-def reader(connection: Connection, lead_id: int) -> Reader | None:
-    """The lead of an unsubscribe link."""
+def reader(connection: Connection, lead_id: int, company: Company) -> Reader | None:
+    """The lead of a link to unsubscribe or to choose."""
     question = (
-        select(LEAD.c.id, LEAD.c.email, SUPPRESSION.c.reason)
+        select(LEAD.c.id, LEAD.c.email, LEAD.c.zone, LEAD.c.language, SUPPRESSION.c.reason)
         .outerjoin(SUPPRESSION, SUPPRESSION.c.email_key == LEAD.c.email_key)
         .where(LEAD.c.id == lead_id)
     )
     row = connection.execute(question).first()
-    return None if row is None else Reader(row.id, row.email, row.reason == "unsubscribed")
+    if row is None:
+        return None
+    locale = locale_of(row.language, company.locales)
+    return Reader(row.id, row.email, row.zone, locale, row.reason == "unsubscribed")
 
 
 def open_handoff(connection: Connection, lead_id: int) -> int | None:
@@ -71,15 +82,15 @@ def open_handoff(connection: Connection, lead_id: int) -> int | None:
     return connection.scalar(select(HANDOFF.c.id).where(*is_it))
 
 
-def seat(connection: Connection, message_id: int, session: str, company_zone: str) -> Seat | None:
+def seat(connection: Connection, message_id: int, session: str, definitions: Definitions) -> Seat | None:
     """What a register link is about; the content may be another one than the mail's own."""
     message, lead, content, dates, mine, others = MESSAGE, LEAD, CONTENT, SESSION, STANDING, STANDING.alias()
     taken = select(func.count()).where(
         others.c.content == content.c.name, others.c.session == session, others.c.kind == "registered"
     )
     question = (
-        select(lead.c.id, lead.c.zone, content.c.name, content.c.title, content.c.kind, content.c.seats)
-        .add_columns(content.c.is_live, dates.c.starts_at, dates.c.closed_at)
+        select(lead.c.id, lead.c.zone, lead.c.language, content.c.name, content.c.title, content.c.kind)
+        .add_columns(content.c.seats, content.c.is_live, dates.c.starts_at, dates.c.closed_at)
         .add_columns(mine.c.kind.label("standing"), taken.scalar_subquery().label("taken"))
         .join_from(message, lead, lead.c.id == message.c.lead_id)
         .join(content, content.c.name == func.coalesce(message.c.session_content, message.c.content))
@@ -93,11 +104,14 @@ def seat(connection: Connection, message_id: int, session: str, company_zone: st
     row = connection.execute(question).first()
     if row is None:
         return None
+    locale = locale_of(row.language, definitions.company.locales)
+    known = next((each for each in definitions.contents if each.name == row.name), None)
     return Seat(
         lead_id=row.id,
-        zone=company_zone if row.kind == "event" else row.zone,
+        locale=locale,
+        zone=definitions.company.zone if row.kind == "event" else row.zone,
         content=row.name,
-        title=row.title,
+        title=row.title if known is None else known.title_in(locale),
         session=session,
         starts_at=row.starts_at,
         is_closed=row.closed_at is not None,

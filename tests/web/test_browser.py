@@ -42,7 +42,7 @@ PAGES = {
     "keys": "/keys",
     "audit": "/audit",
 }
-DOORS = ["unsubscribe", "register", "handoff"]
+DOORS = ["unsubscribe", "preferences", "register", "handoff"]
 NewContext = Callable[..., BrowserContext]
 
 
