@@ -211,6 +211,8 @@ class Audience:
         verb, _, argument = act.do.partition(":")
         if verb in BY_LINK:
             self._follow(act)
+        elif verb == "choose":
+            self._choose(act, argument)
         elif verb in {"attends", "misses", "vanishes"}:
             self._intend(act)
         elif verb in {"declines", "knows"}:
@@ -236,6 +238,14 @@ class Audience:
         elif act.do in {"register", "decline"} and "w" in links:
             self._visitor.press(links["w"], answer="registered" if act.do == "register" else "declined")
             self._take_seat(act)
+
+    def _choose(self, act: Act, what: str) -> None:
+        """Changes one thing about what he gets: `pause=1`, or `-topic=security` to take a tick away."""
+        if act.letter is None:
+            return
+        path = links_in(self._outbox / f"{act.letter.message_id}.eml")["p"]
+        name, _, value = what.removeprefix("-").partition("=")
+        self._visitor.choose(path, name, value, adds=not what.startswith("-"))
 
     def _take_seat(self, act: Act) -> None:
         letter = act.letter

@@ -15,7 +15,8 @@ from typing import Final
 class Role:
     """Lines by step: what is done there, separated by commas. `+3 click` is done three days later.
 
-    Answers of a reader: click, register, decline, reply, pricing, submit, download, feedback:WORD.
+    Answers of a reader: click, register, decline, reply, pricing, submit, download, feedback:WORD,
+    choose:WHAT on the page of his preferences.
     How he acts at a session for which he has a seat: attends, misses, or vanishes (nobody ever tells).
     What others tell of him: declines:CONTENT, knows:TOPIC, interest:TOPIC, tag:WORD, product:WORD,
     date:FACT=DAYS ahead.
