@@ -34,8 +34,8 @@ from leadnurture.store import Database, open_database
 
 PROGRAM: Final = "drip-3"
 BATCH: Final = 5_000
-PARALLEL: Final = 500
-"""Mails that the whole path claims at once."""
+PARALLEL: Final = 256
+"""Mails that the whole path claims at once: the most that the setting allows."""
 
 
 class AcceptsAtOnce:
@@ -65,15 +65,20 @@ def whole_leg(database: Database) -> None:
 
 
 def _course(database: Database, send: Callable[[datetime], None]) -> None:
-    look(database, "prospects", STARTS)
+    _look(database, STARTS)
     _wave(database, STARTS)
     send(STARTS)
     _click(database, STARTS + CLICKED_AFTER)
     for moment in (STARTS + SETTLED_AFTER, STARTS + SILENT_AFTER):
-        look(database, "prospects", moment)
+        _look(database, moment)
         _wave(database, moment)
         send(moment)
         _wave(database, moment)
+
+
+def _look(database: Database, now: datetime) -> None:
+    while look(database, "prospects", now).leads:
+        pass
 
 
 def _wave(database: Database, now: datetime) -> None:

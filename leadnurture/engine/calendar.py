@@ -36,7 +36,7 @@ from leadnurture.engine.sql import one
 from leadnurture.store import Database, stage
 from leadnurture.store.instants import DAY, Instant, day_number, day_of, to_micros
 from leadnurture.store.tables import CalendarDay, Lead
-from leadnurture.store.work import work_calendar
+from leadnurture.store.work import empty, work_calendar
 
 DAYS_BACK: Final = 60
 DAYS_AHEAD: Final = 430
@@ -227,7 +227,7 @@ def fill_calendar(connection: Connection, company: Company, now: datetime, *, an
         )
     ]
     if rows:
-        connection.execute(delete(work_calendar))
+        empty(connection, work_calendar)
         stage(connection, work_calendar, rows)
         names = list(rows[0])
         connection.execute(

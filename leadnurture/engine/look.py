@@ -235,7 +235,7 @@ def _end(connection: Connection, ends: Sequence[Any], now: datetime) -> int:
 
 
 def _pause(connection: Connection, pauses: Pauses, now: datetime) -> None:
-    closed = "lead_id NOT IN (SELECT lead_id FROM handoff WHERE status = 'open')"
+    closed = "NOT EXISTS (SELECT 1 FROM handoff h WHERE h.lead_id = work_lead.lead_id AND h.status = 'open')"
     resume_enrollments(
         connection, f"SELECT lead_id FROM work_lead WHERE {closed}", now, "handoff", "the offer was withdrawn"
     )

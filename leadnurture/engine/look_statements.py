@@ -158,13 +158,13 @@ def _claim() -> Any:  # noqa: ANN401 - an Insert
 
 
 def _drop() -> Any:  # noqa: ANN401 - a Delete
-    still = some(
-        lead.c.id == work_lead.c.lead_id,
-        lead.c.track == bindparam("this_track"),
-        lead.c.look_at <= NOW,
-        of=[lead],
+    chunk = work_lead.alias()
+    still = (
+        select(chunk.c.lead_id)
+        .join(lead, lead.c.id == chunk.c.lead_id)
+        .where(lead.c.track == bindparam("this_track"), lead.c.look_at <= NOW)
     )
-    return work_lead.delete().where(not_(still))
+    return work_lead.delete().where(work_lead.c.lead_id.not_in(still))
 
 
 def _judge_track(definitions: Definitions, track: Track, scope: Scope) -> Any:  # noqa: ANN401 - an Update

@@ -40,7 +40,7 @@ from leadnurture.store.tables import (
     Reaction,
     Standing,
 )
-from leadnurture.store.work import work_shelf, work_step
+from leadnurture.store.work import Emptied, work_shelf, work_step
 
 Expression = ColumnElement[Any]
 message: Final = Message.__table__
@@ -74,12 +74,12 @@ class Shelf:
         kinds = set(send.next_of)
         if kinds & SESSION_KINDS:
             statements += [
-                work_shelf.delete(),
+                Emptied(work_shelf),
                 self._shelve_sessions(sorted(kinds & SESSION_KINDS), send.about),
             ]
             statements += self._next_session(send.about)
         if kinds - SESSION_KINDS:
-            statements += [work_shelf.delete(), self._shelve(sorted(kinds - SESSION_KINDS), send.about)]
+            statements += [Emptied(work_shelf), self._shelve(sorted(kinds - SESSION_KINDS), send.about)]
             best = self._best(self._order(send.about), send.about, work_shelf.c.content)
             statements.append(
                 update(w)
@@ -99,7 +99,7 @@ class Shelf:
         kind = self.definitions.content(name).kind
         if kind in SESSION_KINDS:
             return [
-                work_shelf.delete(),
+                Emptied(work_shelf),
                 self._shelve_sessions([kind], None, name),
                 *self._next_session(None),
                 self._refuse(

@@ -41,7 +41,7 @@ from leadnurture.domain.timing import Wait
 from leadnurture.domain.vocabulary import SESSION_KINDS
 from leadnurture.engine.conditions import NOW, Scope, compile_condition, fired_by, values_seen
 from leadnurture.engine.shelf import Shelf
-from leadnurture.engine.sql import one, some
+from leadnurture.engine.sql import one
 from leadnurture.engine.windows import HORIZON, Timing
 from leadnurture.store.instants import Instant
 from leadnurture.store.tables import (
@@ -196,12 +196,17 @@ class _Builder:
     def _drop(self) -> Executable:
         """On PostgreSQL only the locked row was read anew: what somebody else moved meanwhile is dropped
         here.
+
+        It begins with the chunk: asked of each of its rows, PostgreSQL reads all leads first.
         """
-        still = some(e.c.id == w.c.enrollment_id, *self._is_due(), of=[e])
-        looked = some(
-            lead.c.id == w.c.lead_id, or_(lead.c.look_at.is_(None), lead.c.look_at > NOW), of=[lead]
+        chunk = w.alias()
+        still = (
+            select(chunk.c.enrollment_id)
+            .join(e, e.c.id == chunk.c.enrollment_id)
+            .join(lead, lead.c.id == chunk.c.lead_id)
+            .where(*self._is_due(), or_(lead.c.look_at.is_(None), lead.c.look_at > NOW))
         )
-        return delete(w).where(not_(and_(still, looked)))
+        return delete(w).where(w.c.enrollment_id.not_in(still))
 
     # --- what the step does --------------------------------------------------------------------------------
 

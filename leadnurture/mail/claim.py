@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, delete, text
+from sqlalchemy import Connection, text
 
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.language import readers
@@ -22,7 +22,7 @@ from leadnurture.mail.moving import move
 from leadnurture.store import stage
 from leadnurture.store.instants import DAY, Instant, to_micros
 from leadnurture.store.tables import Message
-from leadnurture.store.work import work_claim, work_frozen, work_pick
+from leadnurture.store.work import empty, work_claim, work_frozen, work_pick
 
 messages: Final = Message.__table__
 _GONE: Final = ", ".join(f"'{status}'" for status in GONE_STATUSES)
@@ -102,15 +102,21 @@ def reserve(
     return [Pick(message_id, lead_id) for _, message_id, lead_id in sorted(map(tuple, rows))]
 
 
-def release(connection: Connection, owner: str) -> None:
-    """Gives back what a worker reserved and did not claim."""
+def release(connection: Connection, owner: str, picks: Sequence[Pick]) -> None:
+    """Gives back what a worker reserved and did not claim. Looks at these alone, however many are planned."""
+    _stage_picks(connection, picks)
     connection.execute(
         text(
             "UPDATE message SET lease_owner = NULL, lease_until = NULL"
-            " WHERE status = 'planned' AND lease_owner = :owner"
+            " WHERE id IN (SELECT message_id FROM work_pick) AND status = 'planned' AND lease_owner = :owner"
         ),
         {"owner": owner},
     )
+
+
+def _stage_picks(connection: Connection, picks: Sequence[Pick]) -> None:
+    empty(connection, work_pick)
+    stage(connection, work_pick, [{"message_id": pick.message_id, "lead_id": pick.lead_id} for pick in picks])
 
 
 def next_sending(
@@ -149,8 +155,7 @@ def claim(
     """Judges reserved messages and claims those that may leave. A constant number of statements."""
     lock_leads(connection, sorted({pick.lead_id for pick in picks}))
     definitions = current_definitions(connection)
-    connection.execute(delete(work_pick))
-    stage(connection, work_pick, [{"message_id": pick.message_id, "lead_id": pick.lead_id} for pick in picks])
+    _stage_picks(connection, picks)
     _judge(connection, definitions, owner, now)
     _keep_the_pace(connection)
     verdicts = _mine(connection)
@@ -164,7 +169,7 @@ def claim(
 
 def _judge(connection: Connection, definitions: Definitions, owner: str, now: datetime) -> None:
     """Fills `work_claim` with all that is due to the leads: one mail takes the place of another."""
-    connection.execute(delete(work_claim))
+    empty(connection, work_claim)
     rules, values = _rules(definitions)
     locale, languages = _locale(definitions)
     connection.execute(
@@ -345,7 +350,7 @@ def _begin(connection: Connection, frozen: Sequence[Frozen], now: datetime, unti
     """Marks as `sending` what leaves next, with all that it is made of."""
     if not frozen:
         return
-    connection.execute(delete(work_frozen))
+    empty(connection, work_frozen)
     stage(
         connection,
         work_frozen,

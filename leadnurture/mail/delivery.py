@@ -114,7 +114,8 @@ def recover(database: Database, now: datetime, machine_now: datetime) -> int:
 
 
 _STALE: Final = text(
-    "SELECT id FROM message WHERE status = 'sending' AND lease_until <= :machine_now ORDER BY id LIMIT 10000"
+    "SELECT id FROM message WHERE status = 'sending' AND lease_until <= :machine_now"
+    " ORDER BY lease_until LIMIT 10000"
 )
 
 
@@ -174,6 +175,7 @@ class Delivery:
         self._parallel = parallel
         self._owner = f"mail-{secrets.token_hex(8)}"
         self._freezer = Freezer(links)
+        self._reserved: list[Pick] = []
         self._gate = Gate(machine_now)
         self._answers: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._bugs: list[Exception] = []
@@ -200,7 +202,7 @@ class Delivery:
                     break
                 if sending:
                     sending -= self._settle_some(sending)
-        self._database.run(lambda connection: release(connection, self._owner))
+        self._database.run(lambda connection: release(connection, self._owner, self._reserved))
         if self._bugs:
             raise self._bugs[0]
         return replace(self._done, ready_at=self._gate.opens_at if self._gate.is_closed() else None)
@@ -261,6 +263,7 @@ class Delivery:
             if not batch:
                 return
             limit -= len(batch)
+            self._reserved += batch
             for pick in batch:
                 if self._gate.is_closed() or self._bugs:
                     return

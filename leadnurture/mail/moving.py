@@ -18,7 +18,6 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    delete,
     func,
     null,
     select,
@@ -42,7 +41,7 @@ from leadnurture.engine.calendar import (
 from leadnurture.store import stage
 from leadnurture.store.instants import DAY, Instant
 from leadnurture.store.tables import CalendarDay
-from leadnurture.store.work import work_claim, work_missed
+from leadnurture.store.work import empty, work_claim, work_missed
 
 GIVES_UP: Final = timedelta(days=30)
 HALF_DAY: Final = DAY // 2
@@ -85,7 +84,7 @@ def _find_windows(connection: Connection, definitions: Definitions) -> None:
     steps = {(program.name, step.name): step for program in definitions.programs for step in program.steps}
     hours = definitions.company.hours
     windows = [{"message_id": row.id, **_window(steps.get((row.program, row.step)), hours)} for row in rows]
-    connection.execute(delete(work_missed))
+    empty(connection, work_missed)
     stage(connection, work_missed, windows)
     connection.execute(
         text("""

@@ -17,6 +17,7 @@ from leadnurture.demo.roles import CALLED_OFF
 from leadnurture.demo.stage import call_sessions_off, set_up
 from leadnurture.demo.visits import Visitor
 from leadnurture.web import create_app
+from tests.demo.plans import Plans
 from tests.web.client import Client
 
 
@@ -27,6 +28,7 @@ class Play:
     project: Project
     audience: Audience
     director: Director
+    plans: Plans
 
     def until(self, instant: datetime) -> None:
         """Lets time pass until an instant."""
@@ -86,7 +88,11 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
         audience.call_off(sessions)
 
     happenings = [Happening(at, partial(call_off, sessions)) for at, sessions in CALLED_OFF]
-    yield Play(
-        project, audience, Director(project, audience, partial(do_all_that_is_due, project), happenings)
-    )
+    plans = Plans()
+
+    def work(now: datetime) -> bool:
+        with plans.watched(project.database.engine):
+            return do_all_that_is_due(project, now)
+
+    yield Play(project, audience, Director(project, audience, work, happenings), plans)
     project.close()

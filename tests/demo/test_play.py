@@ -142,3 +142,10 @@ def test_salespeople_are_reminded_before_they_are_told_on(summary: Summary, play
     with play.project.database.read() as connection:
         counts = {row.kind: row.notices for row in connection.execute(question)}
     assert counts["handoff"] > counts["reminder"] >= counts["escalation"] > 0
+
+
+def test_no_statement_goes_through_those_who_wait(summary: Summary, play: Play) -> None:
+    assert summary.mails
+    assert len(play.plans.seen) > 300
+    told = play.plans.told()
+    assert not told, "\n".join(told)

@@ -214,6 +214,32 @@ def test_work_tables_are_of_one_connection(database: Database) -> None:
 # What a person can mend
 
 
+def test_a_work_table_does_not_grow_with_what_lay_in_it(postgres_url: str) -> None:
+    rows = [{"lead_id": number, "zone": "Europe/Berlin"} for number in range(1_000)]
+    pages = text("SELECT pg_relation_size('work_lead') / 8192")
+    sizes = []
+    database = open_database(postgres_url)
+    for _ in range(3):
+        with database.write() as connection:
+            empty(connection, work_lead)
+            stage(connection, work_lead, rows)
+            sizes.append(connection.scalar(pages))
+    database.dispose()
+    assert sizes[0] == sizes[1] == sizes[2] > 1
+
+
+def test_sqlite_begins_with_the_few_rows_of_a_work_table(sqlite_url: str) -> None:
+    database = open_database(sqlite_url)
+    with database.write() as connection:
+        plan = connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN UPDATE message SET status = w.status"
+            " FROM work_settle w WHERE w.message_id = message.id"
+        )
+        steps = [row.detail for row in plan]
+    database.dispose()
+    assert steps == ["SCAN w", "SEARCH message USING INTEGER PRIMARY KEY (rowid=?)"]
+
+
 def test_a_server_that_refuses_says_what_to_do() -> None:
     database = open_database("postgresql://postgres@127.0.0.1:9/nothing")
     with pytest.raises(DatabaseUnavailableError, match="correct LEADNURTURE_DATABASE_URL"), database.read():
