@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, event
 # and notices are not among them: people work them off by hand, so they are few.
 GROWING: Final = (
     "account", "account_fact", "audit", "consent", "deal", "enrollment", "inbox", "inbox_item",
-    "interest", "lead", "lead_fact", "lead_tag", "message", "point", "product", "reaction", "reply",
-    "stage_change", "standing", "suppression", "transition",
+    "interest", "lead", "lead_fact", "lead_tag", "message", "point", "preference", "product", "reaction",
+    "reply", "stage_change", "standing", "suppression", "transition", "unwanted_topic",
 )  # fmt: skip
 # What is done once a day, for all.
 ONCE_A_DAY: Final = frozenset({"SELECT DISTINCT lead.zone FROM lead"})
