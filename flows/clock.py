@@ -46,6 +46,9 @@ class Surface(Protocol):
     def upcoming(self, now: datetime) -> Upcoming:
         """When each kind of work falls due next."""
 
+    def judge(self) -> bool:
+        """Judges clicks: a person or a machine."""
+
     def wave(self, program: str) -> bool:
         """Runs a wave of a program."""
 
@@ -150,6 +153,8 @@ class Clock:
         return first if is_busy else alarms
 
     def _alarms(self, upcoming: Upcoming) -> Iterator[Alarm]:
+        if upcoming.judging is not None:
+            yield Alarm("judge", "engine", upcoming.judging, self._surface.judge)
         for track, at in upcoming.looks.items():
             yield Alarm(f"look {track}", ENGINE, at, partial(self._surface.look, track), gathers=True)
         for program, at in upcoming.waves.items():

@@ -15,7 +15,7 @@ from flows.deliver import changed_anything, run_delivery
 from flows.handoff import run_look, run_sales
 from flows.nurture import run_wave
 from flows.runs import Runs
-from leadnurture import mail
+from leadnurture import engine, mail
 from leadnurture.app import Project, Upcoming, machine_now, read_inbox, upcoming
 from leadnurture.domain.vocabulary import Track
 from leadnurture.errors import LeadNurtureError
@@ -68,6 +68,10 @@ class Worker:
         """When each kind of work falls due next, apart from what a held clock holds."""
         due = upcoming(self._project, now)
         return due.held() if self._project.is_held() else due
+
+    def judge(self) -> bool:
+        """Judges the clicks that have settled. No run: it is a part of taking them in."""
+        return engine.judge(self._project.database, self._project.clock()).clicks > 0
 
     def wave(self, program: str) -> bool:
         """Runs a wave of a program; StepsFailedError when a part of it failed, so that it rests a while."""

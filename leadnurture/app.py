@@ -305,11 +305,14 @@ class Upcoming:
     sending: datetime | None
     sales: datetime | None
     inbox: datetime | None = None
+    judging: datetime | None = None
 
     @property
     def earliest(self) -> datetime | None:
         """The next instant at which anything is to be done."""
-        times = [*self.waves.values(), *self.looks.values(), self.sending, self.sales, self.inbox]
+        times = [
+            *self.waves.values(), *self.looks.values(), self.sending, self.sales, self.inbox, self.judging,
+        ]  # fmt: skip
         return min((time for time in times if time is not None), default=None)
 
     def held(self) -> "Upcoming":
@@ -334,12 +337,14 @@ def upcoming(project: Project, now: datetime) -> Upcoming:
         owed = sales.next_sla(connection) if names else None
         notice = sales.next_notice(connection)
         reading = inbox.next_reading(connection)
+        judging = engine.next_judging(connection)
     return Upcoming(
         {name: at for name, at in waves.items() if at is not None},
         {track: at for track, at in looks.items() if at is not None},
         sending,
         min((at for at in (owed, _in_product_time(notice, now, machine)) if at is not None), default=None),
         _in_product_time(reading, now, machine),
+        judging,
     )
 
 

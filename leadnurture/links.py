@@ -10,12 +10,15 @@ import hmac
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from itsdangerous import BadSignature, Signer
 from itsdangerous.signer import HMACAlgorithm
 
+PREFIX: Final = {4: 24, 6: 48}
+"""How many bits of an address tell its network: a person is not found again by them."""
 HANDOFF_LIVES: Final = timedelta(days=14)
 # Unreserved in a URL, never quoted, and not the separator of the signature.
 SEPARATOR: Final = "~"
@@ -84,6 +87,7 @@ class Links:
         self._url = url.rstrip("/")
         self.inbound = inbound
         secrets = [secret] if isinstance(secret, str) else list(secret)
+        self._newest = secrets[-1].encode()
         self._signers = {
             action: _signer(secrets, action)
             for action in ("click", "unsubscribe", "preferences", "register", "decline", "handoff", "reply")
@@ -112,6 +116,22 @@ class Links:
     def handoff(self, handoff_id: int, now: datetime) -> str:
         """The page on which sales accepts or returns; lives 14 days."""
         return f"{self._url}/h/{self._sign('handoff', handoff_id, int(now.timestamp()))}"
+
+    def network(self, address: str | None) -> str | None:
+        """A mark of the network of an address, the same for all in it, from which nobody reads the address.
+
+        None where it is unknown or private: of a machine of ours, or of a proxy that hides who asks.
+        """
+        try:
+            known = ip_address(address or "")
+        except ValueError:
+            return None
+        if isinstance(known, IPv6Address) and known.ipv4_mapped is not None:
+            known = known.ipv4_mapped
+        if not known.is_global:
+            return None
+        network = ip_network((known, PREFIX[known.version]), strict=False)
+        return hmac.digest(self._newest, f"network {network}".encode(), "sha256").hex()[:16]
 
     def answer_address(self, message_id: int) -> str | None:
         """Where an answer to this message goes: `reply+12-k4f…@in.example.com`. None where none can arrive.

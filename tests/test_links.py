@@ -109,3 +109,25 @@ def test_a_changed_token_is_no_link(change: str) -> None:
     whole = token(LINKS.click(7, "link"))
     assert LINKS.read_click(change + whole) is None
     assert LINKS.read_click(whole + change) is None
+
+
+def test_a_network_is_marked_and_no_address_can_be_read_from_it() -> None:
+    links = Links("secret", "https://news.example.com")
+    mark = links.network("8.8.8.8")
+    assert mark == links.network("8.8.8.200") == links.network("::ffff:8.8.8.1")
+    assert mark is not None
+    assert len(mark) == 16
+    assert mark not in {links.network("8.8.9.8"), Links("other", "https://x.example").network("8.8.8.8")}
+    assert links.network("2a00:1450:4001:800::1") == links.network("2a00:1450:4001:fff::2")
+    for unknown in (
+        None,
+        "",
+        "testclient",
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.1.1",
+        "::1",
+        "fd00::1",
+        "169.254.1.1",
+    ):
+        assert links.network(unknown) is None

@@ -27,6 +27,7 @@ def run_floor(database: Database) -> None:
     _write(database, PLAN, STARTS, step="first", content="guide")
     _write(database, SENT, STARTS, step="first", until=to_micros(STARTS + WAIT))
     _write(database, REACT, clicked, settled=to_micros(settled), ends=to_micros(settled + timedelta(days=90)))
+    _write(database, NOTE_WAYS_BACK, settled)
     _write(database, MOVE, settled, of="1", target="liked", rule="on clicked", chosen="lead_id % 10 < 3")
     _write(database, PLAN, settled, step="liked", content="case-study")
     _write(database, SENT, settled, step="liked", until=None)
@@ -78,9 +79,14 @@ SENT: Final = (
     "UPDATE enrollment SET deadline_at = coalesce(:until, :now), due_at = coalesce(:until, :now) WHERE status = 'active' AND step = :step",
 )
 REACT: Final = (
+    """INSERT INTO click (lead_id, message_id, program, step, content, at, recorded_at, source, key, natural_key, judgement, reason, judge_at)
+       SELECT lead_id, id, program, step, content, :now, :now, 'floor', 'floor:' || id, 'clicked|' || id, 'undecided', 'not yet', :settled
+         FROM message WHERE step = 'first' AND lead_id % 10 < 3""",
     """INSERT INTO reaction (lead_id, kind, content, message_id, at, recorded_at, counts_at, source, key, natural_key)
        SELECT lead_id, 'clicked', content, id, :now, :now, :settled, 'floor', 'floor:' || id, 'clicked|' || lead_id || '|' || id
          FROM message WHERE step = 'first' AND lead_id % 10 < 3""",
+    """UPDATE click SET judgement = 'person', reason = 'nothing speaks for a machine', judge_at = NULL, judged_at = :settled,
+              reaction_id = (SELECT r.id FROM reaction r WHERE r.key = click.key)""",
     """INSERT INTO point (lead_id, track, rule, subject, points, reaction_id, agreement, begins_at, ends_at)
        SELECT lead_id, 'prospects', 'clicked', content, 20, id, '2026-01-01', :settled, :ends FROM reaction""",
     """INSERT INTO interest (lead_id, topic, subject, reaction_id, begins_at, ends_at)
@@ -89,6 +95,13 @@ REACT: Final = (
     """INSERT INTO stage_change (lead_id, track, from_stage, to_stage, at, rule, saw, agreement)
        SELECT id, 'prospects', stage, 'engaged', :settled, 'engaged', 'engagement 20', '2026-01-01' FROM lead WHERE id % 10 < 3""",
     "UPDATE lead SET engagement = 20, score = 20, stage = 'engaged', stage_since = :settled, look_at = :ends WHERE id % 10 < 3",
+)
+NOTE_WAYS_BACK: Final = (
+    """INSERT INTO way_back (enrollment_id, lead_id, reaction_id, left_at, step, visit, arrived_at, seen_reaction_id, acted, message_id,
+                             content, session_content, deadline_at)
+       SELECT e.id, e.lead_id, r.id, :now, e.step, e.visit, e.arrived_at, e.seen_reaction_id, e.acted, e.message_id, e.content,
+              e.session_content, e.deadline_at
+         FROM enrollment e JOIN reaction r ON r.lead_id = e.lead_id WHERE e.status = 'active' AND e.step = 'first'""",
 )
 MOVE: Final = (
     """INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule)

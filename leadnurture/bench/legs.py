@@ -23,6 +23,7 @@ from leadnurture.engine import (
     Settled,
     begin_wave,
     finish_wave,
+    judge,
     look,
     record_reactions,
     run_step,
@@ -70,6 +71,7 @@ def _course(database: Database, send: Callable[[datetime], None]) -> None:
     send(STARTS)
     _click(database, STARTS + CLICKED_AFTER)
     for moment in (STARTS + SETTLED_AFTER, STARTS + SILENT_AFTER):
+        judge(database, moment)
         _look(database, moment)
         _wave(database, moment)
         send(moment)

@@ -1,7 +1,7 @@
-"""Commands about what came in: read it again, see replies and sort them, settle mails in doubt."""
+"""Commands about what came in: read it again, sort replies, judge clicks, settle mails in doubt."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import typer
@@ -9,6 +9,9 @@ import typer
 from leadnurture.app import Project, open_project, read_inbox
 from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
 from leadnurture.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from leadnurture.engine import Judged
 
 SOMEBODY = "a person at the command line"
 SOURCES = ("sendgrid", "inbound", "leads", "reactions")
@@ -75,6 +78,38 @@ def sort(
     opened = open_project(project)
     done = sort_reply(opened.database, reply, decision, by, opened.clock())
     told("Sorted." if done.was_open else f"Sorted before as {done.decision}, by {done.by}.")
+
+
+def judge(
+    click: Annotated[int, typer.Argument(metavar="CLICK", help="Its number, as `explain` tells it.")],
+    judgement: Annotated[Literal["person", "machine"], typer.Argument(metavar="person|machine")],
+    reason: Annotated[str, typer.Option(help="Why you think so.")] = "",
+    by: Annotated[str, typer.Option(help="Who says so.")] = SOMEBODY,
+    project: ProjectFolder = HERE,
+    form: OutputFormat = Format.text,
+) -> None:
+    """Say whether a person or a machine clicked.
+
+    The rules say nothing of that click any more.
+    """
+    from leadnurture.engine import revise_click
+
+    opened = open_project(project)
+    done = revise_click(opened.database, click, judgement, by, opened.clock(), reason=reason)
+    show(done, form, lambda: _told_of_judging(done))
+
+
+def _told_of_judging(done: "Judged") -> str:
+    if not done.clicks:
+        return "Nothing changes: that was said of it before."
+    if done.persons:
+        return "It counts: points and program follow with the next look."
+    if not done.lost:
+        return "It does not count, and did not before."
+    return (
+        "It does not count any more: points and interests are taken back. Enrollments that went back: "
+        f"{done.went_back:,}; handoffs withdrawn: {done.withdrawn:,}."
+    )
 
 
 def settle(

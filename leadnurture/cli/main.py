@@ -32,7 +32,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     files.check, files.apply, files.schema, files.migrate, files.doctor,
     running.up, running.web, running.worker, running.look, running.wave, running.deliver,
     leads.status, leads.explain, leads.rescore, leads.react, leads.close, leads.deal,
-    incoming.replay, incoming.replies, incoming.sort, incoming.settle,
+    incoming.replay, incoming.replies, incoming.sort, incoming.judge, incoming.settle,
     running.demo, running.bench,
 )  # fmt: skip
 for command in COMMANDS:

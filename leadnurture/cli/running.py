@@ -116,14 +116,16 @@ def _told_of(done: "WaveDone") -> str:
 
 
 def look(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
-    """Look at the leads that changed.
+    """Judge settled clicks and look at the leads that changed.
 
     That brings scores, enrollments, stages and handoffs up to date.
     """
     opened = _open_for_flows(project)
     from flows.handoff import run_look
+    from leadnurture import engine
     from leadnurture.domain.vocabulary import TRACKS
 
+    engine.judge(opened.database, opened.clock())
     done = _with_runs(opened, lambda runs: {track: run_look(opened, track, runs) for track in TRACKS})
     show(
         done,

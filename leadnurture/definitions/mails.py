@@ -11,7 +11,9 @@ from leadnurture.domain.company import Company
 from leadnurture.domain.vocabulary import BUILT_IN_FACTS
 
 ACCOUNT: Final = "account."
-LINKS: Final = ("link", "register_link", "decline_link", "preferences_link", "unsubscribe_link")
+LINKS: Final = (
+    "link", "register_link", "decline_link", "preferences_link", "unsubscribe_link", "hidden_link",
+)  # fmt: skip
 """The links of a mail; each is a signed address of ours."""
 SINGLE: Final = frozenset({*LINKS, "variant"})
 """Names that are one text: nothing stands behind a dot."""

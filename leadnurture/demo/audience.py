@@ -15,13 +15,13 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from leadnurture.demo import rows
+from leadnurture.demo import gateways, rows
 from leadnurture.demo.hours import ANSWERS
 from leadnurture.demo.people import likes_to
 from leadnurture.demo.roles import UNDERSTUDIES, Role
 from leadnurture.demo.rows import Letter, Newcomer
 from leadnurture.demo.salespeople import Salespeople
-from leadnurture.demo.visits import Visitor, links_in
+from leadnurture.demo.visits import Visitor, all_links_in, links_in
 from leadnurture.domain.definitions import Definitions
 from leadnurture.store import Database
 
@@ -175,6 +175,7 @@ class Audience:
 
     def _read_letter(self, letter: Letter, now: datetime) -> None:
         role = self._roles_of.get((letter.email, letter.program))
+        self._pass_gateway(letter, now, has_role=role is not None)
         if role is not None:
             if letter.session is not None:
                 self._invitations[letter.email, letter.program] = letter
@@ -186,6 +187,12 @@ class Audience:
         mail = f"{letter.program}/{letter.step}/{letter.content}"
         for part in likes_to(letter.email, mail, letter.kind):
             self._say(part, letter.email, now, letter)
+
+    def _pass_gateway(self, letter: Letter, now: datetime, *, has_role: bool) -> None:
+        """Nobody's lines are spoilt by a gateway that is found out late."""
+        for at, which in gateways.looks(letter.email, now):
+            if which == "every link" or not (has_role or now > self._began + LIVELY):
+                heapq.heappush(self._acts, Act(at, next(self._orders), which, letter.email, letter))
 
     def _say(self, line: str, email: str, now: datetime, letter: Letter | None) -> None:
         """Plans the acts of a line."""
@@ -213,6 +220,8 @@ class Audience:
             self._follow(act)
         elif verb == "choose":
             self._choose(act, argument)
+        elif verb in BY_GATEWAY:
+            self._scan(act)
         elif verb in {"attends", "misses", "vanishes"}:
             self._intend(act)
         elif verb in {"declines", "knows"}:
@@ -246,6 +255,18 @@ class Audience:
         path = links_in(self._outbox / f"{act.letter.message_id}.eml")["p"]
         name, _, value = what.removeprefix("-").partition("=")
         self._visitor.choose(path, name, value, adds=not what.startswith("-"))
+
+    def _scan(self, act: Act) -> None:
+        """Does with a mail what a gateway does with links."""
+        if act.letter is None:
+            return
+        paths = all_links_in(self._outbox / f"{act.letter.message_id}.eml")
+        clicks = [path for path in paths if path.startswith("/c/")]
+        if act.do == "every link":
+            for path in paths:
+                self._visitor.scan(path, gateways.AGENT)
+        elif len(clicks) > 1:
+            self._visitor.click(clicks[0 if act.do == "visible link" else -1], gateways.AGENT)
 
     def _take_seat(self, act: Act) -> None:
         letter = act.letter
@@ -337,6 +358,7 @@ def _content(letter: Letter | None) -> dict[str, str]:
     return {} if letter is None else {"content": letter.content}
 
 
+BY_GATEWAY: Final = frozenset({"every link", "visible link", "hidden link"})
 BY_LINK: Final = frozenset({"click", "register", "decline", "unsubscribe"})
 TOLD: Final[Mapping[str, Callable[[str, Letter | None], dict[str, object]]]] = {
     "reply": lambda _, letter: {"kind": "replied", **_content(letter)},

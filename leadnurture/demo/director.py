@@ -92,7 +92,8 @@ class Director:
 
     def _rounds(self, due: Upcoming) -> Iterator[datetime]:
         """The hours at which there is something to look at or a wave to run."""
-        work = [*due.waves.values(), *due.looks.values()]
+        judging = [] if due.judging is None else [due.judging]
+        work = [*due.waves.values(), *due.looks.values(), *judging]
         if self._audience.next_at is not None:
             work.append(self._audience.next_at)
         if work:

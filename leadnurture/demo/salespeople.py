@@ -70,6 +70,7 @@ class Salespeople:
         self._orders = itertools.count()
         self._answers: list[Answer] = []
         self._turns: Counter[str] = Counter()
+        self._withdrawn: set[int] = set()
         self._plans: dict[int, tuple[str, str]] = {}
         self.understudies: set[int] = set()
         """Leads who have lines to say yet: when they cross the threshold, they are returned to go on."""
@@ -86,6 +87,9 @@ class Salespeople:
             offers = rows.offers(connection, list(by_id))
         for notice_id in sorted(by_id):
             offer = offers[notice_id]
+            if offer.kind == "withdrawn":
+                self._withdrawn.add(offer.handoff_id)
+                continue
             if offer.handoff_id not in self._plans:
                 self._plans[offer.handoff_id] = self._plan(offer)
             waits_for, says = self._plans[offer.handoff_id]
@@ -116,6 +120,8 @@ class Salespeople:
 
     def _decide(self, answer: Answer, now: datetime) -> None:
         offer = answer.offer
+        if answer.path and offer.handoff_id in self._withdrawn:
+            return
         if not answer.path:
             value = {"value": 12_000 + 4_000 * (offer.handoff_id % 9)} if answer.says == "deal_won" else {}
             self._tell({"kind": answer.says, "email": offer.email, **value})

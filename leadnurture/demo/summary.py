@@ -27,6 +27,10 @@ class Summary:
     programs: tuple[ProgramTold, ...]
     mails: int
     reactions: Counter[str]
+    clicks: Counter[str]
+    """By judgement."""
+    taken_back: int
+    """Clicks that were judged a person's first."""
     handoffs: Counter[tuple[str, str]]
     """By track and outcome; a returned one by its reason."""
     recycled: int
@@ -83,6 +87,8 @@ def summarize(project: Project, since: datetime, until: datetime, waves_shown: i
             programs=programs_told(connection, definitions),
             mails=len(sent),
             reactions=_reactions(connection),
+            clicks=_clicks(connection),
+            taken_back=_taken_back(connection),
             handoffs=_handoffs(connection),
             recycled=_recycled(connection, definitions),
             became_clients=_became_clients(connection),
@@ -130,8 +136,23 @@ def _addressees(outbox: Path) -> Iterator[tuple[int, str]]:
 
 def _reactions(connection: Connection) -> Counter[str]:
     reaction = Tables["reaction"]
-    question = select(reaction.c.kind, func.count().label("times")).group_by(reaction.c.kind)
+    counting = reaction.c.counts_at.is_not(None)
+    question = select(reaction.c.kind, func.count().label("times")).where(counting).group_by(reaction.c.kind)
     return Counter({row.kind: row.times for row in connection.execute(question)})
+
+
+def _clicks(connection: Connection) -> Counter[str]:
+    click = Tables["click"]
+    question = select(click.c.judgement, func.count().label("times")).group_by(click.c.judgement)
+    return Counter({row.judgement: row.times for row in connection.execute(question)})
+
+
+def _taken_back(connection: Connection) -> int:
+    revision = Tables["click_revision"]
+    lost = select(func.count(revision.c.click_id.distinct())).where(
+        revision.c.was == "person", revision.c.judgement == "machine"
+    )
+    return connection.execute(lost).scalar_one()
 
 
 def _handoffs(connection: Connection) -> Counter[tuple[str, str]]:

@@ -16,6 +16,7 @@ LABEL: Final = 14
 STEP: Final = 14
 FIGURE: Final = 7
 GAP: Final = "   "
+WHOSE: Final = {"person": "of people", "undecided": "undecided", "machine": "of machines"}
 
 
 def told(summary: Summary, width: int = WIDTHS[1]) -> str:
@@ -33,6 +34,8 @@ def _lines(summary: Summary, width: int) -> Iterator[str]:
     yield from _labelled("Time", [f"{since} to {until}: {weeks} weeks"], width)
     yield from _labelled("Leads", [f"{summary.leads:,} in"], width)
     yield from _labelled("Reactions", _counted(summary.reactions), width)
+    clicks = [f"{summary.clicks[judgement]:,} {whose}" for judgement, whose in WHOSE.items()]
+    yield from _labelled("Clicks", [*clicks, f"{summary.taken_back:,} taken back"], width)
     after = f"mails after unsubscribe: {summary.mails_after_leaving:,}"
     yield from _labelled("Unsubscribed", [f"{summary.left:,}", after], width)
     against = f"mails against their choice: {summary.mails_against_choice:,}"

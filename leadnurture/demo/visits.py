@@ -20,6 +20,9 @@ BATCH: Final = 1_000
 FAILED: Final = 400
 
 
+BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+
+
 class RefusedError(LeadNurtureError):
     """A page or the API of the running system has refused what the audience did."""
 
@@ -27,8 +30,11 @@ class RefusedError(LeadNurtureError):
 class Browser(Protocol):
     """What is asked of an HTTP client; httpx's has it."""
 
-    def get(self, url: str, /) -> Any:  # noqa: ANN401 - httpx's own
+    def get(self, url: str, /, *, headers: Any = ...) -> Any:  # noqa: ANN401 - httpx's own
         """The answer to a GET."""
+
+    def head(self, url: str, /, *, headers: Any = ...) -> Any:  # noqa: ANN401 - as above
+        """The answer to a HEAD."""
 
     def post(self, url: str, /, *, data: Any = ..., json: Any = ..., headers: Any = ...) -> Any:  # noqa: ANN401 - as above
         """The answer to a POST."""
@@ -47,6 +53,16 @@ def links_in(letter: Path) -> Mapping[str, str]:
     return found
 
 
+def all_links_in(letter: Path) -> tuple[str, ...]:
+    """Every link of ours in a mail's HTML, in its order; the hidden one is the last click."""
+    paths: list[str] = []
+    for part in email.message_from_bytes(letter.read_bytes()).walk():
+        html = part.get_payload(decode=True) if part.get_content_type() == "text/html" else None
+        found = LINK.finditer(html if isinstance(html, bytes) else b"")
+        paths += [urlsplit(link[0].decode()).path for link in found]
+    return tuple(dict.fromkeys(paths))
+
+
 class Visitor:
     """Acts in the world, through the doors of one running system."""
 
@@ -55,13 +71,18 @@ class Visitor:
         self._headers = {"Authorization": f"Bearer {key}"}
         self._ids = itertools.count(1)
 
-    def click(self, path: str) -> None:
+    def click(self, path: str, agent: str = BROWSER) -> None:
         """Follows a link to its content, which lies elsewhere and is not fetched."""
-        self._checked(self._browser.get(path))
+        self._checked(self._browser.get(path, headers={"User-Agent": agent}))
+
+    def scan(self, path: str, agent: str) -> None:
+        """Looks where a link leads, as a gateway does: first at the head, then at the page."""
+        self._checked(self._browser.head(path, headers={"User-Agent": agent}))
+        self._checked(self._browser.get(path, headers={"User-Agent": agent}))
 
     def press(self, path: str, **form: str) -> None:
         """Opens a page and presses a button on it."""
-        self._checked(self._browser.get(path))
+        self._checked(self._browser.get(path, headers={"User-Agent": BROWSER}))
         self._checked(self._browser.post(path, data=form))
 
     def choose(self, path: str, name: str, value: str, *, adds: bool) -> None:

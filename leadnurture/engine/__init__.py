@@ -12,8 +12,10 @@ from leadnurture.engine.calendar import (
     same_hour_next_working_day,
     window_close,
 )
+from leadnurture.engine.clicks import RawClick, keep_click, next_judging
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.handoffs import Decided, decide_handoff
+from leadnurture.engine.judging import Judged, judge, revise_click
 from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
 from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
@@ -43,11 +45,13 @@ __all__ = [
     "Crossing",
     "Decided",
     "Imported",
+    "Judged",
     "LeadInput",
     "Looked",
     "NewReaction",
     "NewReply",
     "Preferences",
+    "RawClick",
     "Recorded",
     "Rescored",
     "Settled",
@@ -64,6 +68,8 @@ __all__ = [
     "decide_handoff",
     "finish_wave",
     "import_leads",
+    "judge",
+    "keep_click",
     "keep_reply",
     "later_by",
     "leads_matching",
@@ -71,12 +77,14 @@ __all__ = [
     "lock_leads",
     "look",
     "next_due",
+    "next_judging",
     "next_look",
     "next_opening",
     "preferences_of",
     "record_in",
     "record_reactions",
     "rescore",
+    "revise_click",
     "run_step",
     "same_hour_next_working_day",
     "set_deal",

@@ -360,6 +360,8 @@ def _moment(node: Reacted, scope: Scope, reaction: FromClause) -> list[Truth]:
         return [*wanted, *_named(node, scope, reaction)]
     if node.within is None:
         wanted.append(reaction.c.id > scope.enrollment.c.seen_reaction_id)
+        if node.kind == "clicked":  # written when it was judged, but done before: maybe at another step
+            wanted.append(reaction.c.recorded_at >= scope.enrollment.c.arrived_at)
     else:
         wanted.append(not_(_has_steered(scope.enrollment, reaction)))
     if node.about is None and node.within is None:

@@ -40,9 +40,9 @@ def open_handoffs(connection: Connection, agreement: Agreement, now: datetime) -
     opened = run(
         connection,
         """
-        INSERT INTO handoff (lead_id, track, status, opened_at, reason, wanted, agreement, fit, engagement, score, stage_before,
-                             is_told)
-        SELECT l.id, l.track, 'open', :now, w.reason, w.wanted, :agreement, l.fit, l.engagement, l.score, l.stage, FALSE
+        INSERT INTO handoff (lead_id, track, status, opened_at, reason, wanted, enrollment_id, agreement, fit, engagement, score,
+                             stage_before, is_told)
+        SELECT l.id, l.track, 'open', :now, w.reason, w.wanted, w.enrollment_id, :agreement, l.fit, l.engagement, l.score, l.stage, FALSE
           FROM work_handoff w JOIN lead l ON l.id = w.lead_id
          WHERE l.stage IN ('new', 'engaged', 'qualified')
             ON CONFLICT DO NOTHING""",

@@ -61,7 +61,6 @@ from leadnurture.store.tables import (
     Lead,
     Point,
     ProgramVersion,
-    Reaction,
     StageChange,
     Suppression,
 )
@@ -72,7 +71,6 @@ lead: Final = Lead.__table__
 enrollment: Final = Enrollment.__table__
 point: Final = Point.__table__
 interest: Final = Interest.__table__
-reaction: Final = Reaction.__table__
 suppression: Final = Suppression.__table__
 handoff: Final = Handoff.__table__
 changes: Final = StageChange.__table__
@@ -461,9 +459,7 @@ def _is_kept() -> Expression:
 
 
 def _next_reason(agreement: Agreement, programs: Sequence[Program]) -> Expression:
-    """The earliest of: points begin or end, an interest ends, a click settles, the same program again,
-    midnight for dates.
-    """
+    """The earliest of: points begin or end, an interest ends, the same program again, midnight for dates."""
     never: Expression = literal_column("9223372036854775807")
     reasons: list[Expression] = [
         one(func.min(point.c.ends_at), point.c.lead_id == lead.c.id, point.c.ends_at > NOW, of=[point]),
@@ -473,13 +469,6 @@ def _next_reason(agreement: Agreement, programs: Sequence[Program]) -> Expressio
             interest.c.lead_id == lead.c.id,
             interest.c.ends_at > NOW,
             of=[interest],
-        ),
-        one(
-            func.min(reaction.c.counts_at),
-            reaction.c.lead_id == lead.c.id,
-            reaction.c.kind == "clicked",
-            reaction.c.counts_at > NOW,
-            of=[reaction],
         ),
     ]
     for program in programs:

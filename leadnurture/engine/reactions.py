@@ -1,11 +1,13 @@
 """Records what leads did: once, in sets, whatever the order in which it is told.
 
 A reaction is a row; everything that follows from it (standing, points, interests, suppression, the status of its mail, the look
-at its lead) is written in the same transaction, under the lead's lock.
+at its lead) is written in the same transaction, under the lead's lock. A click becomes one only when it was judged a person's: until
+then it lies with the raw clicks (`clicks`).
 """
 
 import functools
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,6 +29,7 @@ from sqlalchemy import (
 )
 
 from leadnurture.domain.agreement import Agreement, EngagementRule
+from leadnurture.domain.clicks import SETTLE
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import (
     ENDING_KINDS,
@@ -38,6 +41,7 @@ from leadnurture.domain.vocabulary import (
     ReactionKind,
 )
 from leadnurture.engine.calendar import local_day
+from leadnurture.engine.clicks import keep_told_clicks
 from leadnurture.engine.conditions import argument_matches
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.sending import PLACE_OF
@@ -47,8 +51,6 @@ from leadnurture.store import Database, stage
 from leadnurture.store.tables import Lead, Point
 from leadnurture.store.work import empty, work_reaction
 
-SETTLE: Final = timedelta(seconds=120)
-"""How long a click waits before it steers: most scanners are known by then."""
 # What a reaction proves of its mail. A click proves nothing: a GET appends it, and a GET changes nothing else.
 PROOF: Final[dict[str, MessageStatus]] = {
     "delivered": "delivered",
@@ -77,6 +79,9 @@ class NewReaction:
     content: str | None = None
     session: str | None = None
     argument: str | None = None
+    """The path of a visit, the answer of a form, the address that was clicked."""
+    agent: str | None = None
+    """Of a click: how the program that followed the link calls itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +130,13 @@ def record_in(
         .scalars()
         .all()
     )
-    fresh = _insert_fresh(connection, now)
+    kinds = {reaction.kind for reaction in reactions}
+    clicks = keep_told_clicks(connection, now) if "clicked" in kinds else 0
+    fresh = insert_fresh(connection) if kinds != {"clicked"} else 0
     if fresh:
-        _follow(connection, definitions, reactions, now)
-    return Recorded(fresh, len(reactions) - len(unknown) - fresh, tuple(unknown))
+        follow(connection, definitions, kinds, now)
+    recorded = fresh + clicks
+    return Recorded(recorded, len(reactions) - len(unknown) - recorded, tuple(unknown))
 
 
 def _refuse_unknown_kinds(reactions: Sequence[NewReaction]) -> None:
@@ -149,10 +157,12 @@ def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta)
         "session": reaction.session,
         "argument": reaction.argument,
         "at": reaction.at or now,
+        "recorded_at": now,
         "counts_at": now + settle if reaction.kind == "clicked" else now,
         "source": reaction.source,
         "key": f"{reaction.source}:{reaction.key}",
         "natural_key": None,
+        "agent": reaction.agent,
     }
 
 
@@ -192,7 +202,7 @@ def _find_leads(connection: Connection) -> None:
     )
 
 
-def _insert_fresh(connection: Connection, now: datetime) -> int:
+def insert_fresh(connection: Connection) -> int:
     """Inserts what is not there yet and gives the fresh rows of `work_reaction` their ids.
 
     Ids are handed out in the order of telling, and only rows above the newest id of before can be fresh.
@@ -202,10 +212,9 @@ def _insert_fresh(connection: Connection, now: datetime) -> int:
         connection,
         """
         INSERT INTO reaction (lead_id, kind, content, session, message_id, argument, at, recorded_at, counts_at, source, key, natural_key)
-        SELECT lead_id, kind, content, session, message_id, argument, at, :now, counts_at, source, key, natural_key
+        SELECT lead_id, kind, content, session, message_id, argument, at, recorded_at, counts_at, source, key, natural_key
           FROM work_reaction WHERE lead_id IS NOT NULL ORDER BY position
             ON CONFLICT DO NOTHING""",
-        now=now,
     )
     if inserted:
         run(
@@ -218,17 +227,14 @@ def _insert_fresh(connection: Connection, now: datetime) -> int:
     return inserted
 
 
-def _follow(
-    connection: Connection, definitions: Definitions, reactions: Sequence[NewReaction], now: datetime
+def follow(
+    connection: Connection, definitions: Definitions, kinds: AbstractSet[ReactionKind], now: datetime
 ) -> None:
-    """Everything that follows from the fresh rows of `work_reaction`."""
-    kinds = {reaction.kind for reaction in reactions}
+    """Everything that follows from the fresh rows of `work_reaction`, those with an id."""
     if kinds & STANDING_KINDS:
         _stand(connection)
-    for track in definitions.agreements:
-        for statement in _point_statements(track):
-            connection.execute(statement, {"now": now})
-    _show_interest(connection, definitions)
+    earn_points(connection, definitions, now)
+    show_interest(connection, definitions)
     if kinds & set(PROOF):
         _prove_mails(connection, now)
     if kinds & ENDING_KINDS:
@@ -261,6 +267,13 @@ def _stand(connection: Connection) -> None:
             ON CONFLICT (lead_id, content, session) DO UPDATE SET kind = excluded.kind, reaction_id = excluded.reaction_id
          WHERE NOT (excluded.kind = 'registered' AND standing.kind IN ('attended', 'missed'))""",
     )
+
+
+def earn_points(connection: Connection, definitions: Definitions, now: datetime) -> None:
+    """The points of the fresh rows, under the agreement in force; what was counted is not counted again."""
+    for agreement in definitions.agreements:
+        for statement in _point_statements(agreement):
+            connection.execute(statement, {"now": now})
 
 
 @functools.lru_cache(maxsize=64)
@@ -316,7 +329,7 @@ def point_rows(agreement: Agreement, rule: EngagementRule, told: FromClause) -> 
     )
 
 
-def _show_interest(connection: Connection, definitions: Definitions) -> None:
+def show_interest(connection: Connection, definitions: Definitions) -> None:
     """A reaction to a content makes its topics his interests, for as long as points live; declining shows
     none.
     """
@@ -329,7 +342,7 @@ def _show_interest(connection: Connection, definitions: Definitions) -> None:
         """
         INSERT INTO interest (lead_id, topic, subject, reaction_id, begins_at, ends_at)
         SELECT w.lead_id, t.topic, w.content, min(w.reaction_id), min(w.counts_at),
-               min(w.counts_at) + max(CASE l.track WHEN 'clients' THEN CAST(:clients AS BIGINT) ELSE CAST(:prospects AS BIGINT) END)
+               max(w.counts_at) + max(CASE l.track WHEN 'clients' THEN CAST(:clients AS BIGINT) ELSE CAST(:prospects AS BIGINT) END)
           FROM work_reaction w JOIN content_topic t ON t.content = w.content JOIN lead l ON l.id = w.lead_id
          WHERE w.reaction_id IS NOT NULL
            AND w.kind IN ('clicked', 'replied', 'registered', 'attended', 'downloaded', 'submitted', 'visited')

@@ -99,7 +99,9 @@ def replayed(agreement: Agreement, leads: FromClause | None = None) -> Subquery 
     told = select(
         reaction.c.lead_id, reaction.c.id.label("reaction_id"), reaction.c.kind, reaction.c.content,
         reaction.c.argument, reaction.c.counts_at,
-    ).join_from(reaction, lead, lead.c.id == reaction.c.lead_id).where(reaction.c.id > lead.c.track_reaction_id)  # fmt: skip
+    ).join_from(reaction, lead, lead.c.id == reaction.c.lead_id).where(
+        reaction.c.id > lead.c.track_reaction_id, reaction.c.counts_at.is_not(None)
+    )  # fmt: skip
     if leads is not None:
         told = told.where(reaction.c.lead_id.in_(select(leads.c.lead_id)))
     source = told.subquery()

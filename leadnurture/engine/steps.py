@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import Executable
 
-from leadnurture.domain.condition import Condition
+from leadnurture.domain.condition import Condition, Reacted, leaves
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Arm, Go, Program, Send, Step
 from leadnurture.domain.timing import Wait
@@ -45,6 +45,7 @@ from leadnurture.engine.sql import one
 from leadnurture.engine.windows import HORIZON, Timing
 from leadnurture.store.instants import Instant
 from leadnurture.store.tables import (
+    Click,
     Content,
     ContentSession,
     Enrollment,
@@ -52,6 +53,7 @@ from leadnurture.store.tables import (
     Message,
     Reaction,
     Transition,
+    WayBack,
 )
 from leadnurture.store.work import work_move, work_step, work_window
 
@@ -60,6 +62,8 @@ e: Final = Enrollment.__table__
 lead: Final = Lead.__table__
 message: Final = Message.__table__
 reaction: Final = Reaction.__table__
+click: Final = Click.__table__
+way_back: Final = WayBack.__table__
 transition: Final = Transition.__table__
 content: Final = Content.__table__
 session: Final = ContentSession.__table__
@@ -70,6 +74,8 @@ WAVE: Final = bindparam("this_wave", type_=Integer())
 CHUNK: Final = bindparam("chunk_size", type_=Integer())
 LUCK_RANGE: Final = 2**31
 COINS: Final = 2**20
+SOON: Final = 60_000_000
+"""A minute, in microseconds."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class StepStatements:
     count: Executable
     cancel_queued: Executable | None
     plan: Executable | None
+    note_ways_back: Executable | None
     wait: Executable
     move: Executable
     ways: tuple[Way, ...]
@@ -119,6 +126,10 @@ def split_constants(program: str, step: str) -> tuple[int, int]:
     for character in f"{program}/{step}":
         seed = (seed * 131 + ord(character)) % LUCK_RANGE
     return (seed * 2_654_435_761 % LUCK_RANGE) | 1, seed * 40_503 % LUCK_RANGE
+
+
+def _asks_for_click(condition: Condition) -> bool:
+    return any(isinstance(leaf, Reacted) and leaf.kind == "clicked" for leaf in leaves(condition.node))
 
 
 class _Builder:
@@ -145,6 +156,7 @@ class _Builder:
             count=self._count(),
             cancel_queued=self._cancel_queued() if self.step.send else None,
             plan=self._plan() if self.step.send else None,
+            note_ways_back=self._note_ways_back(),
             wait=self._wait(),
             move=self._move(),
             ways=self.ways,
@@ -225,15 +237,10 @@ class _Builder:
         return statements
 
     def _settling(self) -> Expression:
-        """The last moment at which a click of this visit begins to count, while it does not yet."""
-        seen = one(e.c.seen_reaction_id, e.c.id == w.c.enrollment_id, of=[e])
-        unsettled = (
-            reaction.c.lead_id == w.c.lead_id,
-            reaction.c.kind == "clicked",
-            reaction.c.id > seen,
-            reaction.c.counts_at > NOW,
-        )
-        return one(func.max(reaction.c.counts_at), *unsettled, of=[reaction])
+        """When the last click of this visit that is not judged yet will be."""
+        came = one(e.c.arrived_at, e.c.id == w.c.enrollment_id, of=[e])
+        unjudged = (click.c.lead_id == w.c.lead_id, click.c.recorded_at >= came, click.c.judged_at.is_(None))
+        return one(func.max(click.c.judge_at), *unjudged, of=[click])
 
     def _from_window(self, *columns: str) -> Executable:
         return (
@@ -470,6 +477,36 @@ class _Builder:
             branches.append((self._coin() < COINS * until // total, literal(name)))
         return case(*branches)
 
+    def _note_ways_back(self) -> Executable | None:
+        """Where those stand whom a click moves on, should it prove a machine's. None where no way asks for one."""
+        by_click = [
+            index
+            for index, way in enumerate(self.ways)
+            if way.condition is not None and _asks_for_click(way.condition)
+        ]
+        if not by_click:
+            return None
+        fired: list[Any] = [null()] * len(self.ways)
+        for index in by_click:
+            condition = self.ways[index].condition
+            assert condition is not None  # noqa: S101 - chosen above
+            single = fired_by(condition, self._scope(self.ways[index]))
+            fired[index] = null() if single is None else single
+        columns = [
+            "enrollment_id", "lead_id", "reaction_id", "left_at", "step", "visit", "arrived_at", "seen_reaction_id", "acted", "why",
+            "message_id", "content", "session_content", "session", "deadline_at",
+        ]  # fmt: skip
+        rows = (
+            select(
+                e.c.id, e.c.lead_id, self._by_way(fired), NOW, e.c.step, e.c.visit, e.c.arrived_at, e.c.seen_reaction_id, e.c.acted,
+                e.c.why, e.c.message_id, e.c.content, e.c.session_content, e.c.session, case((e.c.acted, w.c.deadline_at)),
+            )
+            .join_from(w, e, e.c.id == w.c.enrollment_id)
+            .join(lead, lead.c.id == e.c.lead_id)
+            .where(w.c.arm.in_(by_click))
+        )  # fmt: skip
+        return insert(way_back).from_select(columns, rows)
+
     def _wait(self) -> Executable:
         """Whoever stays sleeps until its deadline, its unsettled click, the end of the calendar, or its
         mail's sending.
@@ -495,7 +532,9 @@ class _Builder:
             deadline = case((w.c.is_new, null()), else_=deadline)
         else:
             values["deadline_at"] = deadline
-        slept = case((deadline <= NOW, w.c.settling_at), else_=deadline)
+        # Should the judging be late, he looks again soon: nobody else would wake him for a machine's click.
+        judged = case((w.c.settling_at > NOW, w.c.settling_at), else_=NOW + SOON)
+        slept = case((deadline <= NOW, case((w.c.settling_at.is_not(None), judged))), else_=deadline)
         values["due_at"] = type_coerce(case((beyond, HORIZON), else_=slept), Instant())
         return update(e).where(e.c.id == w.c.enrollment_id, w.c.arm < 0).values(values)
 

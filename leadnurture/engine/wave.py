@@ -233,6 +233,8 @@ def _chunk(
     if statements.cancel_queued is not None:
         connection.execute(statements.cancel_queued, values)
     planned = 0 if statements.plan is None else connection.execute(statements.plan, values).rowcount
+    if statements.note_ways_back is not None:
+        connection.execute(statements.note_ways_back, values)
     connection.execute(statements.wait, values)
     connection.execute(statements.move, values)
     if step.handoff is not None:
@@ -252,7 +254,8 @@ def _offer(
     empty(connection, work_handoff)
     run(
         connection,
-        "INSERT INTO work_handoff (lead_id, reason, wanted) SELECT lead_id, :reason, :wanted FROM work_step WHERE is_new AND arm < 0",
+        """INSERT INTO work_handoff (lead_id, reason, wanted, enrollment_id)
+           SELECT lead_id, :reason, :wanted, enrollment_id FROM work_step WHERE is_new AND arm < 0""",
         reason=offer.text,
         wanted=offer.to,
     )

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Row, text
 
 from leadnurture.definitions.mails import LINKS
+from leadnurture.domain.clicks import HIDDEN_LINK
 from leadnurture.domain.company import Company
 from leadnurture.domain.content import Content
 from leadnurture.domain.definitions import Definitions
@@ -29,6 +30,7 @@ from leadnurture.domain.language import (
     weekday_told,
 )
 from leadnurture.domain.timing import Duration
+from leadnurture.engine import current_definitions
 from leadnurture.links import Links
 from leadnurture.mail.names import Path
 from leadnurture.mail.rendering import Rendering, rendering
@@ -134,6 +136,8 @@ class Freezer:
             return self._links.preferences(row.lead_id, row.id)
         if name == "register_link":
             return self._links.register(row.id, row.session or "")
+        if name == "hidden_link":
+            return self._links.click(row.id, HIDDEN_LINK)
         if name == "decline_link":
             return self._links.decline(row.id, row.session or "")
         return self._links.click(row.id, LINK) if row.link or row.session_link else company.url
@@ -142,7 +146,7 @@ class Freezer:
 def target_of(connection: Connection, message_id: int, target: str) -> str | None:
     """Where a link of a message leads: to its content, else to the webinar that it is about.
 
-    None for a link that is not there.
+    The hidden link leads there, too, or to the company. None for a link that is not there.
     """
     row = connection.execute(
         text("""
@@ -151,7 +155,9 @@ def target_of(connection: Connection, message_id: int, target: str) -> str | Non
              WHERE m.id = :id"""),
         {"id": message_id},
     ).first()
-    return row.link if row is not None and target == LINK else None
+    if row is None or target not in {LINK, HIDDEN_LINK}:
+        return None
+    return row.link or (current_definitions(connection).company.url if target == HIDDEN_LINK else None)
 
 
 _FACTS: Final = text("""

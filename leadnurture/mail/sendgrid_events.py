@@ -24,6 +24,7 @@ from sqlalchemy import Connection, text
 
 from leadnurture.domain.vocabulary import MessageStatus, ReactionKind
 from leadnurture.engine import NewReaction, Settled, lock_leads, record_in, settle_messages
+from leadnurture.engine.clicks import LONGEST_AGENT
 from leadnurture.errors import InvalidInputError, NotSignedError
 from leadnurture.inbox import Item, Kept, Post, Read, keep, keep_items, stage_items
 from leadnurture.store import Database
@@ -66,6 +67,7 @@ class Event:
     at: datetime | None = None
     reaction: ReactionKind | None = None
     argument: str | None = None
+    agent: str | None = None
     status: MessageStatus | None = None
     trouble: str | None = None
 
@@ -194,7 +196,9 @@ def _meaning(event: Event, told: Mapping[str, Any]) -> Event:
     if not MEANINGS[kind]:
         return replace(event, item=replace(event.item, outcome="kept"))
     url = _word(told.get("url")) if kind == "click" else ""
-    return replace(event, trouble=said or None, argument=url or None, **MEANINGS[kind])
+    agent = _word(told.get("useragent"))[:LONGEST_AGENT] if kind == "click" else ""
+    meaning = MEANINGS[kind]
+    return replace(event, trouble=said or None, argument=url or None, agent=agent or None, **meaning)
 
 
 def _is_hard(told: Mapping[str, Any]) -> bool:
@@ -254,6 +258,7 @@ def _record(
             event.at,
             message_id=event.item.message_id,
             argument=event.argument,
+            agent=event.agent,
         )
         for event in chosen
         if (kind := event.reaction)
@@ -279,7 +284,8 @@ _NOBODYS: Final = text("""
 _TOLD_BEFORE: Final = text("""
     UPDATE work_item SET outcome = 'duplicate'
      WHERE outcome = 'recorded'
-       AND EXISTS (SELECT 1 FROM reaction r WHERE r.key = 'sendgrid:' || work_item.natural_key)""")
+       AND (EXISTS (SELECT 1 FROM reaction r WHERE r.key = 'sendgrid:' || work_item.natural_key)
+            OR EXISTS (SELECT 1 FROM click c WHERE c.key = 'sendgrid:' || work_item.natural_key))""")
 
 
 def _outcomes(events: Sequence[Event]) -> list[Settled]:

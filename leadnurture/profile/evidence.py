@@ -256,7 +256,10 @@ def _readings(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[R
             REACTION.c.lead_id, REACTION.c.content, REACTION.c.kind, REACTION.c.recorded_at,
             place.label("rank"),
         )
-        .where(REACTION.c.lead_id.in_(ids), REACTION.c.kind.in_(READ_KINDS), REACTION.c.content.is_not(None))
+        .where(
+            REACTION.c.lead_id.in_(ids), REACTION.c.kind.in_(READ_KINDS), REACTION.c.content.is_not(None),
+            REACTION.c.counts_at.is_not(None),
+        )
         .subquery()
     )  # fmt: skip
     question = (
@@ -348,7 +351,11 @@ def _colleagues_question(accounts: Collection[int]) -> Select[Any]:
     any_of_his = REACTION.alias()
     newest = (
         select(func.max(any_of_his.c.id))
-        .where(any_of_his.c.lead_id == ranked.c.id, any_of_his.c.kind.not_in(SILENT_KINDS))
+        .where(
+            any_of_his.c.lead_id == ranked.c.id,
+            any_of_his.c.kind.not_in(SILENT_KINDS),
+            any_of_his.c.counts_at.is_not(None),
+        )
         .scalar_subquery()
     )
     return (

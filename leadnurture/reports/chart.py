@@ -36,6 +36,8 @@ class ChartCounts:
     """In the last 30 days."""
     trouble: Collection[str] = ()
     """Steps that could not do what they say."""
+    machines: Mapping[str, int] = field(default_factory=dict)
+    """By step, clicks on its mails that were judged a machine's, in the last 30 days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,10 @@ def _box(step: Step, counts: ChartCounts | None) -> str:
     text = _head(step.name, counts)
     if counts and step.name in counts.trouble:
         text = f"▲ {text}"
-    return f'{_id(step.name)}{opening}"{text}<br/><small>{_wrapped(does_briefly(step))}</small>"{closing}'
+    small = _wrapped(does_briefly(step))
+    if counts and (clicks := counts.machines.get(step.name)):
+        small += f"<br/>{number_told(clicks)} {'click' if clicks == 1 else 'clicks'} of machines"
+    return f'{_id(step.name)}{opening}"{text}<br/><small>{small}</small>"{closing}'
 
 
 def _head(name: str, counts: ChartCounts | None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, case, func, select, true
+from sqlalchemy import Connection, Row, and_, case, func, literal_column, select, true
 
 from leadnurture import engine
 from leadnurture.definitions import load_program
@@ -32,6 +32,7 @@ from leadnurture.reports.ways import (
 from leadnurture.store.instants import day_number
 from leadnurture.store.tables import metadata
 
+CLICK: Final = metadata.tables["click"]
 ENROLLMENT: Final = metadata.tables["enrollment"]
 MOVES: Final = metadata.tables["move_count"]
 PROGRAM: Final = metadata.tables["program"]
@@ -78,6 +79,8 @@ class StepRow:
     next_due: datetime | None
     troubles: tuple["TroubleRow", ...]
     """Most frequent first."""
+    machines: int
+    """Clicks on its mails that were judged a machine's, in the last 30 days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +201,15 @@ def programs(connection: Connection, now: datetime, name: str | None = None) -> 
 
 
 def program_page(connection: Connection, name: str, now: datetime) -> ProgramPage:
-    """One program as it stands. Seven statements. Raises NotFoundError for an unknown name."""
+    """One program as it stands. Eight statements. Raises NotFoundError for an unknown name."""
     version = _current(connection, name)
     program = load_program(version.body)
     (row,) = programs(connection, now, name)
     here = _here(connection, name)
     moves = _moves(connection, name, now)
-    steps = _steps(program, here, moves, now)
-    counts = _counts(program, here, moves)
+    machines = _machines(connection, name, now)
+    steps = _steps(program, here, moves, machines, now)
+    counts = _counts(program, here, moves, machines)
     waves = connection.execute(
         select(WAVE).where(WAVE.c.program == name).order_by(WAVE.c.number.desc()).limit(SHOWN_WAVES)
     )
@@ -238,11 +242,12 @@ def program_page(connection: Connection, name: str, now: datetime) -> ProgramPag
 
 
 def chart_of(connection: Connection, name: str, now: datetime) -> ProgramChart:
-    """The chart of a program with where its leads are now. Three statements. Raises NotFoundError."""
+    """The chart of a program with where its leads are now. Four statements. Raises NotFoundError."""
     program = load_program(_current(connection, name).body)
     here, moves = _here(connection, name), _moves(connection, name, now)
-    chart = program_chart(program, _counts(program, here, moves))
-    return ProgramChart(program.title, chart, _steps(program, here, moves, now))
+    machines = _machines(connection, name, now)
+    chart = program_chart(program, _counts(program, here, moves, machines))
+    return ProgramChart(program.title, chart, _steps(program, here, moves, machines, now))
 
 
 def _current(connection: Connection, name: str) -> Row[Any]:
@@ -282,7 +287,20 @@ def _moves(connection: Connection, name: str, now: datetime) -> Sequence[Row[Any
     return list(connection.execute(question))
 
 
-def _counts(program: Program, here: Mapping[str, Row[Any]], moves: Sequence[Row[Any]]) -> ChartCounts:
+def _machines(connection: Connection, name: str, now: datetime) -> Mapping[str, int]:
+    """By step, how many clicks on its mails were judged a machine's in the last 30 days."""
+    is_machine = CLICK.c.judgement == literal_column("'machine'")  # a literal, for the partial index
+    question = (
+        select(CLICK.c.step, func.count().label("clicks"))
+        .where(CLICK.c.program == name, is_machine, CLICK.c.recorded_at > now - RECENT)
+        .group_by(CLICK.c.step)
+    )
+    return {row.step: row.clicks for row in connection.execute(question)}
+
+
+def _counts(
+    program: Program, here: Mapping[str, Row[Any]], moves: Sequence[Row[Any]], machines: Mapping[str, int]
+) -> ChartCounts:
     known = {(step.name, rule) for step in program.steps for rule, _ in rules_of(program, step)}
     known |= {(step.name, f"on {arm.text}{PROGRAM_WIDE}") for step in program.steps for arm in program.on}
     moved: dict[tuple[str, str], int] = defaultdict(int)
@@ -294,11 +312,16 @@ def _counts(program: Program, here: Mapping[str, Row[Any]], moves: Sequence[Row[
         if row.recent and why in ALARMING:
             trouble.add(row.from_step)
     entered = sum(int(row.recent) for row in moves if not row.from_step)
-    return ChartCounts({step: row.leads for step, row in here.items()}, moved, entered, frozenset(trouble))
+    leads = {step: row.leads for step, row in here.items()}
+    return ChartCounts(leads, moved, entered, frozenset(trouble), machines)
 
 
 def _steps(
-    program: Program, here: Mapping[str, Row[Any]], moves: Sequence[Row[Any]], now: datetime
+    program: Program,
+    here: Mapping[str, Row[Any]],
+    moves: Sequence[Row[Any]],
+    machines: Mapping[str, int],
+    now: datetime,
 ) -> tuple[StepRow, ...]:
     came: dict[str, int] = defaultdict(int)
     left: dict[str, dict[bool, int]] = defaultdict(lambda: {True: 0, False: 0})
@@ -323,6 +346,7 @@ def _steps(
             silent=left[name][False] if _listens(current.get(name)) else None,
             next_due=_not_past(here[name].next_due, now) if name in here else None,
             troubles=_troubles(troubles[name]),
+            machines=machines.get(name, 0),
         )
         for name in names
     )

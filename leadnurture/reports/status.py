@@ -20,8 +20,8 @@ MESSAGE: Final = metadata.tables["message"]
 WIDTH: Final = 18
 LINE: Final = 100
 COUNTED: Final = (
-    "tracks", "stages", "enrollments_by_status", "messages", "reactions", "handoffs", "notices", "inbox",
-    "inbox_items",
+    "tracks", "stages", "enrollments_by_status", "messages", "reactions", "clicks", "handoffs", "notices",
+    "inbox", "inbox_items",
 )  # fmt: skip
 TIED: Final = "\xa0"
 
@@ -43,6 +43,8 @@ class Status:
     enrollments_by_status: Mapping[str, int]
     messages: Mapping[str, int]
     reactions: Mapping[str, int]
+    clicks: Mapping[str, int]
+    """By judgement; those that are not judged yet are undecided."""
     handoffs: Mapping[str, int]
     notices: Mapping[str, int]
     inbox: Mapping[str, int]
@@ -57,7 +59,7 @@ class Status:
 
 
 def status(connection: Connection, now: datetime) -> Status:
-    """The numbers. Fourteen statements, whatever there is."""
+    """The numbers. Fifteen statements, whatever there is."""
     rows = programs(connection, now)
     stages = _by(connection, LEAD.c.stage)
     enrollments = _by(connection, metadata.tables["enrollment"].c.status)
@@ -72,7 +74,8 @@ def status(connection: Connection, now: datetime) -> Status:
         stages={stage: stages[stage] for stage in STAGES if stage in stages},
         enrollments_by_status=enrollments,
         messages=_by(connection, MESSAGE.c.status),
-        reactions=_by(connection, metadata.tables["reaction"].c.kind),
+        reactions=_by(connection, metadata.tables["reaction"].c.kind, text("counts_at IS NOT NULL")),
+        clicks=_by(connection, metadata.tables["click"].c.judgement),
         handoffs=_by(connection, metadata.tables["handoff"].c.status),
         notices=_by(connection, metadata.tables["notice"].c.status),
         inbox=_by(connection, INBOX.c.status, text("status <> 'done'")),

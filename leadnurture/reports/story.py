@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, select
 
+from leadnurture.domain.clicks import TAKEN_BACK
 from leadnurture.domain.company import Company
 from leadnurture.profile.telling import agreement_told, date_told, local, moment_told, told
 from leadnurture.reports.ways import mail_trouble, rule_told
@@ -18,6 +19,8 @@ ENROLLMENT: Final = metadata.tables["enrollment"]
 TRANSITION: Final = metadata.tables["transition"]
 MESSAGE: Final = metadata.tables["message"]
 REACTION: Final = metadata.tables["reaction"]
+CLICK: Final = metadata.tables["click"]
+REVISION: Final = metadata.tables["click_revision"]
 POINT: Final = metadata.tables["point"]
 INTEREST: Final = metadata.tables["interest"]
 STAGE_CHANGE: Final = metadata.tables["stage_change"]
@@ -25,10 +28,12 @@ HANDOFF: Final = metadata.tables["handoff"]
 CONSENT: Final = metadata.tables["consent"]
 DEAL: Final = metadata.tables["deal"]
 
-EntryKind = Literal["came", "consent", "reaction", "points", "stage", "handoff", "moved", "mail", "deal"]
+EntryKind = Literal[
+    "came", "consent", "reaction", "click", "points", "stage", "handoff", "moved", "mail", "deal"
+]
 # What happened at one instant is told in the order of cause and effect.
 ORDER: Final[tuple[EntryKind, ...]] = (
-    "came", "consent", "reaction", "points", "mail", "stage", "handoff", "moved", "deal",
+    "came", "consent", "reaction", "click", "points", "mail", "stage", "handoff", "moved", "deal",
 )  # fmt: skip
 # The provider's answers are told under their mail.
 OF_THE_MAIL: Final = frozenset({"delivered", "opened"})
@@ -65,6 +70,10 @@ class Entry:
     content: str | None = None
     message_id: int | None = None
     handoff_id: int | None = None
+    click_id: int | None = None
+    """A click of which a person may say who made it."""
+    judgement: str | None = None
+    """What is said of it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +106,17 @@ class Setting:
 
 
 def story(connection: Connection, lead: Row[Any], setting: Setting) -> tuple[Entry, ...]:
-    """Everything so far, oldest first. Nine statements."""
+    """Everything so far, oldest first. Eleven statements."""
+    clicks = _of(connection, CLICK, lead.id)
     reactions = _of(connection, REACTION, lead.id)
     points, interests = _of(connection, POINT, lead.id), _of(connection, INTEREST, lead.id)
     entries: list[Entry] = [
         Entry(lead.created_at, "came", "Came to us", f"source: {lead.source}" if lead.source else "")
     ]
     entries += _consents(_of(connection, CONSENT, lead.id))
-    entries += _reactions(reactions, points, interests, setting)
+    entries += _reactions(reactions, clicks, points, interests, setting)
+    entries += _clicks(clicks, setting)
+    entries += _revisions(_of(connection, REVISION, lead.id), clicks, setting)
     entries += _points(points, setting)
     entries += _mails(_of(connection, MESSAGE, lead.id), reactions, setting)
     entries += _stages(_of(connection, STAGE_CHANGE, lead.id), setting)
@@ -127,8 +139,13 @@ def _consents(rows: Iterable[Row[Any]]) -> Iterator[Entry]:
 
 
 def _reactions(
-    rows: Iterable[Row[Any]], points: Iterable[Row[Any]], interests: Iterable[Row[Any]], setting: Setting
+    rows: Iterable[Row[Any]],
+    clicks: Iterable[Row[Any]],
+    points: Iterable[Row[Any]],
+    interests: Iterable[Row[Any]],
+    setting: Setting,
 ) -> Iterator[Entry]:
+    click_of = {click.reaction_id: click for click in clicks}
     earned: dict[int, list[str]] = defaultdict(list)
     for row in points:
         earned[row.reaction_id].append(_earned(row, setting))
@@ -139,17 +156,82 @@ def _reactions(
             continue
         about = setting.title(row.content) if row.content else None
         text = told(row.kind, about, row.argument) + (f", session {row.session}" if row.session else "")
-        why = [*earned[row.id], *_told_by(row, setting)]
+        click = click_of.get(row.id)
+        why = [*earned[row.id], *_told_by(row, setting), *([] if click is None else [_judged(click)])]
         yield Entry(
-            row.recorded_at, "reaction", text, "; ".join(why), content=row.content, message_id=row.message_id
+            row.recorded_at,
+            "click" if row.counts_at is None else "reaction",
+            text,
+            "; ".join(why),
+            content=row.content,
+            message_id=row.message_id,
+            click_id=None if click is None else click.id,
+            judgement=None if click is None else click.judgement,
         )
 
 
 def _told_by(row: Row[Any], setting: Setting) -> Iterator[str]:
-    if row.counts_at > setting.now:
-        yield f"rests until {setting.moment(row.counts_at)}, in case a machine clicked"
     if abs((row.recorded_at - row.at).total_seconds()) >= 60:  # noqa: PLR2004 - a minute
         yield f"happened {setting.moment(row.at)}"
+
+
+JUDGED: Final = {"person": "a person’s", "machine": "a machine’s", "undecided": "undecided"}
+
+
+def _judged(click: Row[Any]) -> str:
+    """What is said of a click, and why; with its number, by which a person may say otherwise."""
+    told = f"click {click.id} judged {JUDGED[click.judgement]}"
+    return told if click.judgement == "person" and click.judged_by is None else f"{told}: {click.reason}"
+
+
+def _clicks(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
+    """Those that are no reactions: told together where a machine followed many links at a time."""
+    groups: dict[tuple[object, ...], list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        if row.reaction_id is None:
+            minute = row.recorded_at.replace(second=0, microsecond=0)
+            groups[row.message_id, row.content, row.judgement, row.reason, minute].append(row)
+    for group in groups.values():
+        yield _click(group, setting)
+
+
+def _click(group: Sequence[Row[Any]], setting: Setting) -> Entry:
+    first = group[0]
+    about = setting.title(first.content) if first.content else "a mail"
+    links = len({row.link for row in group})
+    machine = f"A machine followed {links} links of {about}" if links > 1 else f"A machine clicked {about}"
+    text = machine if first.judgement == "machine" else told("clicked", about)
+    if first.judged_at is None:
+        why = f"rests until {setting.moment(first.judge_at)}, in case a machine clicked"
+    else:
+        why = f"counts for nothing; {_judged(first)}"
+    return Entry(
+        first.recorded_at,
+        "click",
+        text,
+        why,
+        content=first.content,
+        message_id=first.message_id,
+        click_id=first.id,
+        judgement=first.judgement,
+    )
+
+
+def _revisions(rows: Iterable[Row[Any]], clicks: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
+    known = {click.id: click for click in clicks}
+    for row in rows:
+        click = known[row.click_id]
+        about = f" on {setting.title(click.content)}" if click.content else ""
+        by = f"{_begun(setting.person(row.by))} judged" if row.by else "Judged"
+        text = f"{by} {JUDGED[row.judgement]}: the click of {setting.moment(click.recorded_at)}{about}"
+        taken = f"; {row.points} engagement taken back" if row.points else ""
+        yield Entry(
+            row.at, "click", text, f"{row.reason}; before: {JUDGED[row.was]}{taken}", content=click.content
+        )
+
+
+def _begun(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _earned(row: Row[Any], setting: Setting) -> str:
@@ -209,7 +291,7 @@ def _stages(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
         why = f"{_with_names(row.rule, setting)}{saw}"
         if row.rule in SWITCHES:
             again = "The stages begin anew" if row.from_stage == row.to_stage else words
-            words, why = f"{row.rule[:1].upper()}{row.rule[1:]}", again
+            words, why = _begun(row.rule), again
         yield Entry(row.at, "stage", words, f"{why}. {agreement}".strip())
 
 
@@ -253,6 +335,8 @@ def _move(row: Row[Any], setting: Setting) -> str:
         return f"Entered {title}, at {row.to_step}"
     if row.to_step is None:
         return f"{ENDED.get(row.status, 'Left')} {title}, at {row.from_step}"
+    if row.rule == TAKEN_BACK:
+        return f"Went back from {row.from_step} to {row.to_step} of {title}"
     if row.from_step == row.to_step:
         return f"{'Paused' if row.status == 'paused' else 'Went on'} at {row.to_step} of {title}"
     again = f", for the {_ordinal(row.visit)} time" if row.visit > 1 else ""

@@ -14,8 +14,8 @@ from leadnurture.reports.story import Entry
 WIDTH: Final = 100
 LABEL: Final = 13
 MARKS: Final = {
-    "came": "·", "consent": "·", "reaction": "●", "points": "●", "mail": "✉", "stage": "▲", "handoff": "★",
-    "moved": "◆", "deal": "★",
+    "came": "·", "consent": "·", "reaction": "●", "click": "○", "points": "●", "mail": "✉", "stage": "▲",
+    "handoff": "★", "moved": "◆", "deal": "★",
 }  # fmt: skip
 
 

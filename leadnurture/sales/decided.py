@@ -13,7 +13,8 @@ NOTICE: Final = metadata.tables["notice"]
 # Literals instead of parameters: only so do the partial indexes on these rows serve.
 IS_OPEN: Final = HANDOFF.c.status == literal_column("'open'")
 IS_PLANNED: Final = NOTICE.c.status == literal_column("'planned'")
-NoticeKind = Literal["handoff", "reminder", "escalation"]
+NoticeKind = Literal["handoff", "reminder", "escalation", "withdrawn"]
+"""`withdrawn` tells of a decision, the others ask for one."""
 
 
 def decide_notices(connection: Connection, kind: NoticeKind, people: Mapping[int, str], now: datetime) -> int:

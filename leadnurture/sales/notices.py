@@ -109,7 +109,7 @@ def send_notices(
 def _claim(connection: Connection, machine_now: datetime) -> tuple[Sequence[Row[Any]], int]:
     """The notices that are ours to try until their next try, and how many are not wanted any more."""
     is_decided = exists().where(HANDOFF.c.id == NOTICE.c.handoff_id, ~IS_OPEN)
-    unwanted = update(NOTICE).where(IS_PLANNED, is_decided)
+    unwanted = update(NOTICE).where(IS_PLANNED, NOTICE.c.kind != "withdrawn", is_decided)
     cancelled = connection.execute(unwanted.values(status="cancelled")).rowcount
     free = (IS_PLANNED, or_(NOTICE.c.retry_at.is_(None), NOTICE.c.retry_at <= machine_now))
     oldest = select(NOTICE.c.id).where(*free).order_by(NOTICE.c.planned_at, NOTICE.c.id).limit(CHUNK)

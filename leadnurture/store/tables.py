@@ -579,14 +579,108 @@ class Reaction(Row, table=True):
     at: datetime = instant(nullable=False)
     """When it happened, by the clock of whoever told us; steers nothing."""
     recorded_at: datetime = instant(nullable=False)
-    counts_at: datetime = instant(nullable=False)
-    """When it begins to steer: a click after its settle time, all others at once."""
+    counts_at: datetime | None = instant()
+    """When it began to steer: a click once it was judged, all others at once. Null for a click that was judged
+    a machine's afterwards: it never counts.
+    """
     source: str
     """sendgrid, web, api, import, person …"""
     key: str
     """The teller's own id of it."""
     natural_key: str
     """Who, what, about what and when: equal when the same thing is told under a new id."""
+
+
+class Click(Row, table=True):
+    """A click as it came in, with its judgement: only a person's becomes a reaction. The raw facts never change."""
+
+    __tablename__ = "click"
+    __table_args__ = (
+        UniqueConstraint("key"),
+        UniqueConstraint("natural_key"),
+        Index("ix_click_due", "judge_at",
+              sqlite_where=text("judge_at IS NOT NULL"), postgresql_where=text("judge_at IS NOT NULL")),
+        Index("ix_click_lead", "lead_id", "recorded_at"),
+        Index("ix_click_message", "message_id", "at"),
+        Index("ix_click_network", "network", "at",
+              sqlite_where=text("network IS NOT NULL"), postgresql_where=text("network IS NOT NULL")),
+        Index("ix_click_machine", "program", "recorded_at",
+              sqlite_where=text("judgement = 'machine'"), postgresql_where=text("judgement = 'machine'")),
+        {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
+    )  # fmt: skip
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id")
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
+    program: str | None = None
+    step: str | None = None
+    """The step that sent the mail."""
+    content: str | None = None
+    session: str | None = None
+    link: str | None = None
+    """Which link of the mail: the name of ours, or an address as others tell it."""
+    method: str | None = None
+    """GET or HEAD, as our own door saw it; null when others tell of it."""
+    agent: str | None = long_text(nullable=True)
+    """How the program that followed the link calls itself."""
+    network: str | None = None
+    """A keyed hash of the address without its last part; null where it is unknown or private."""
+    at: datetime = instant(nullable=False)
+    recorded_at: datetime = instant(nullable=False)
+    source: str
+    key: str
+    natural_key: str | None = None
+    """See `Reaction`; null where our own door saw it: there every request is a fact of its own."""
+    judgement: str
+    """person, machine, undecided."""
+    reason: str
+    judge_at: datetime | None = instant()
+    """When it is to be judged, or judged again; null when nothing is to be done."""
+    judged_at: datetime | None = instant()
+    judged_by: str | None = None
+    """The person who judged; null for the rules, which never judge again what a person has."""
+    reaction_id: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class ClickRevision(Row, table=True):
+    """That a click was judged anew: by whom, when and why, and what was said of it before."""
+
+    __tablename__ = "click_revision"
+    id: int | None = row_id()
+    click_id: int = reference("click.id", index=True)
+    lead_id: int = reference("lead.id", index=True)
+    at: datetime = instant(nullable=False)
+    was: str
+    was_reason: str
+    judgement: str
+    reason: str
+    by: str | None = None
+    """A person; null for the rules."""
+    points: int = 0
+    """How many points it took back."""
+
+
+class WayBack(Row, table=True):
+    """Where an enrollment stood when a click moved it: it goes back there if a machine did it."""
+
+    __tablename__ = "way_back"
+    __table_args__ = (Index("ix_way_back_enrollment", "enrollment_id"), Index("ix_way_back_lead", "lead_id"))
+    id: int | None = row_id()
+    enrollment_id: int = reference("enrollment.id")
+    lead_id: int = reference("lead.id")
+    reaction_id: int | None = Field(default=None, sa_type=BigInteger)
+    """The click that fired; null where a condition asked for more than one thing."""
+    left_at: datetime = instant(nullable=False)
+    step: str
+    visit: int
+    arrived_at: datetime = instant(nullable=False)
+    seen_reaction_id: int = Field(sa_type=BigInteger)
+    acted: bool
+    why: str | None = None
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
+    content: str | None = None
+    session_content: str | None = None
+    session: str | None = None
+    deadline_at: datetime | None = instant()
 
 
 class Standing(Row, table=True):
@@ -677,6 +771,8 @@ class Handoff(Row, table=True):
     """The threshold as it was crossed, or the text of the program's handoff step."""
     wanted: str | None = None
     """The person or role that the program asked for."""
+    enrollment_id: int | None = Field(default=None, sa_type=BigInteger)
+    """The enrollment whose step offers; null for the threshold."""
     agreement: str
     fit: int
     engagement: int
@@ -710,7 +806,7 @@ class Notice(Row, table=True):
             sqlite_where=text("status = 'planned'"),
             postgresql_where=text("status = 'planned'"),
         ),
-        CheckConstraint("kind IN ('handoff','reminder','escalation')", name="kind"),
+        CheckConstraint("kind IN ('handoff','reminder','escalation','withdrawn')", name="kind"),
     )
     id: int | None = row_id()
     handoff_id: int = reference("handoff.id")

@@ -148,14 +148,32 @@ work_move: Final = _work_table(
 work_handoff: Final = _work_table(
     "work_handoff",
     Column("lead_id", BigInteger, primary_key=True, autoincrement=False), Column("reason", Text), Column("wanted", String),
+    Column("enrollment_id", BigInteger),
+)  # fmt: skip
+# Clicks that are judged.
+work_click: Final = _work_table(
+    "work_click",
+    Column("click_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger), Column("is_first", Boolean),
+    Column("was", String), Column("was_reason", String), Column("rule", String), Column("judgement", String), Column("reason", String), Column("person", String),
+    Column("reaction_id", BigInteger), Column("counted_at", Instant), Column("is_lost", Boolean), Column("is_again", Boolean),
+)  # fmt: skip
+# Enrollments that go back to where a machine's click moved them from, and leads whose stage does, with the offer that it rested on.
+work_back: Final = _work_table(
+    "work_back",
+    Column("enrollment_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger), Column("way_id", BigInteger),
+)  # fmt: skip
+work_stage_back: Final = _work_table(
+    "work_stage_back",
+    Column("lead_id", BigInteger, primary_key=True, autoincrement=False), Column("handoff_id", BigInteger), Column("stage", String),
+    Column("rule", String), Column("agreement", String),
 )  # fmt: skip
 # Reactions as they came in.
 work_reaction: Final = _work_table(
     "work_reaction",
     Column("position", Integer), Column("lead_id", BigInteger), Column("message_id", BigInteger), Column("email_key", String),
     Column("kind", String), Column("content", String), Column("session", String), Column("argument", Text),
-    Column("at", Instant), Column("counts_at", Instant), Column("source", String), Column("key", String), Column("natural_key", String),
-    Column("is_fresh", Boolean), Column("reaction_id", BigInteger),
+    Column("at", Instant), Column("recorded_at", Instant), Column("counts_at", Instant), Column("source", String), Column("key", String),
+    Column("natural_key", String), Column("agent", Text), Column("is_fresh", Boolean), Column("reaction_id", BigInteger),
 )  # fmt: skip
 # Outcomes of sendings.
 work_settle: Final = _work_table(

@@ -24,6 +24,7 @@ from leadnurture.web import (
     account,
     administration,
     api,
+    clicks,
     desk,
     doors,
     entrance,
@@ -92,7 +93,7 @@ def create_app(
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     public = (doors, preferences, api, hooks, health, entrance)
-    for each in (*public, account, administration, desk, pages, replies):
+    for each in (*public, account, administration, desk, pages, replies, clicks):
         app.include_router(each.router)
     check_rights(app)
     return app

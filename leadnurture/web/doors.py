@@ -1,6 +1,6 @@
 """The public links of mails and notices: click, unsubscribe, register, accept or return a handoff.
 
-GET and HEAD change nothing, except that a GET of `/c/…` notes a raw click. A token that cannot be read is a
+GET and HEAD change nothing, except that `/c/…` appends one raw click. A token that cannot be read is a
 page that says so. Every answer of a person is told under a key of its own: whoever answers again means it.
 """
 
@@ -44,8 +44,15 @@ def click(token: str, request: Request, site: Here) -> Response:
         target = mail.target_of(connection, clicked.message_id, clicked.target)
     if target is None or not target.startswith(SAFE_SCHEMES):
         raise BrokenLinkError
-    if request.method == "GET":
-        _record(site, "clicked", message_id=clicked.message_id)
+    raw = engine.RawClick(
+        message_id=clicked.message_id,
+        link=clicked.target,
+        method="HEAD" if request.method == "HEAD" else "GET",
+        agent=request.headers.get("user-agent", ""),
+        network=project.links.network(request.client.host if request.client else None),
+        key=secrets.token_hex(12),
+    )
+    engine.keep_click(project.database, raw, project.clock())
     return RedirectResponse(target, 302)
 
 

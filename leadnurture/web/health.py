@@ -57,6 +57,7 @@ def _families(status: reports.Status) -> Iterator[tuple[str, str, list[Sample]]]
     yield "enrollments_due", "Enrollments that the next wave will judge, by program.", due
     yield "messages", "Mails by status.", _by("status", status.messages)
     yield "reactions", "Reactions by kind.", _by("kind", status.reactions)
+    yield "clicks", "Clicks by judgement.", _by("judgement", status.clicks)
     yield "handoffs", "Handoffs by status.", _by("status", status.handoffs)
     yield "notices", "Notices to our people by status.", _by("status", status.notices)
     yield "inbox", "Posts that are not read to the end, or unusable.", _by("status", status.inbox)

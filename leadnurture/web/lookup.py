@@ -11,6 +11,7 @@ from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.language import locale_of
 from leadnurture.store.tables import metadata
 
+CLICK: Final = metadata.tables["click"]
 CONTENT: Final = metadata.tables["content"]
 HANDOFF: Final = metadata.tables["handoff"]
 LEAD: Final = metadata.tables["lead"]
@@ -74,6 +75,11 @@ def reader(connection: Connection, lead_id: int, company: Company) -> Reader | N
         return None
     locale = locale_of(row.language, company.locales)
     return Reader(row.id, row.email, row.zone, locale, row.reason == "unsubscribed")
+
+
+def lead_of_click(connection: Connection, click_id: int) -> int | None:
+    """Whose click it was."""
+    return connection.scalar(select(CLICK.c.lead_id).where(CLICK.c.id == click_id))
 
 
 def open_handoff(connection: Connection, lead_id: int) -> int | None:

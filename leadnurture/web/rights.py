@@ -49,6 +49,7 @@ PEOPLE: Final[Mapping[str, Role]] = {
     "POST /handoffs/{handoff_id}": "sales",
     "GET /replies": "viewer",
     "POST /replies/{reply_id}": "marketer",
+    "POST /clicks/{click_id}": "marketer",
     "GET /leads": "viewer",
     "GET /leads/{lead_id}": "viewer",
     "GET /outbox": "viewer",

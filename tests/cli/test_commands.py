@@ -200,6 +200,23 @@ def test_a_fact_can_be_told_and_counts_once(run: Run, tmp_path: Path) -> None:
     assert told == ["Recorded.\n", "Known already.\n"]
 
 
+def test_a_person_may_say_who_clicked(run: Run, tmp_path: Path) -> None:
+    leads = tmp_path / "leads.csv"
+    leads.write_text("email\nann@acme.example\n")
+    run("apply")
+    run("import", "leads", str(leads))
+    run("react", "ann@acme.example", "clicked", "--content", "downtime-costs")
+    assert "rests until" in run("explain", "ann@acme.example").stdout
+    told = run("judge", "1", "machine", "--reason", "our own gateway").stdout
+    assert told == "It does not count, and did not before.\n"
+    assert "click 1 judged a machine’s: our own gateway" in run("explain", "ann@acme.example").stdout
+    assert run("judge", "1", "person").stdout.startswith("It counts: ")
+    assert run("judge", "1", "person").stdout.startswith("Nothing changes")
+    assert run("judge", "1", "machine").stdout.startswith("It does not count any more")
+    missing = run("judge", "7", "person")
+    assert (missing.returncode, sentence_of(missing)[:21]) == (5, "There is no click 7; ")
+
+
 def test_a_deal_can_be_won(run: Run, tmp_path: Path) -> None:
     leads = tmp_path / "leads.csv"
     leads.write_text("email,company\nann@acme.example,Acme\n")

@@ -49,6 +49,7 @@ def do_all_that_is_due(project: Project, now: datetime) -> bool:
         due = due_at(project, now)
         if due.earliest is None or due.earliest > now:
             return True
+        engine.judge(database, now)
         for track, at in due.looks.items():
             if at <= now:
                 engine.look(database, track, now)

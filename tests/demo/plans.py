@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine, event
 # Tables that grow with leads and years. Whoever goes through one of them pays for those who wait. Handoffs
 # and notices are not among them: people work them off by hand, so they are few.
 GROWING: Final = (
-    "account", "account_fact", "audit", "consent", "deal", "enrollment", "inbox", "inbox_item",
-    "interest", "lead", "lead_fact", "lead_tag", "message", "point", "preference", "product", "reaction",
-    "reply", "stage_change", "standing", "suppression", "transition", "unwanted_topic",
+    "account", "account_fact", "audit", "click", "click_revision", "consent", "deal", "enrollment",
+    "inbox", "inbox_item", "interest", "lead", "lead_fact", "lead_tag", "message", "point", "preference",
+    "product", "reaction", "reply", "stage_change", "standing", "suppression", "transition",
+    "unwanted_topic", "way_back",
 )  # fmt: skip
 # What is done once a day, for all.
 ONCE_A_DAY: Final = frozenset({"SELECT DISTINCT lead.zone FROM lead"})

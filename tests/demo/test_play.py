@@ -6,12 +6,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
+from leadnurture.demo import gateways
 from leadnurture.demo.branches import Branch
 from leadnurture.demo.director import BEGINS
 from leadnurture.demo.hours import ROUNDS
 from leadnurture.demo.roles import UNDERSTUDIES
 from leadnurture.demo.summary import Summary, summarize
 from leadnurture.demo.telling import told
+from leadnurture.demo.visits import BROWSER
 from leadnurture.store.tables import metadata
 from tests.demo.conftest import Play
 
@@ -89,6 +91,8 @@ def test_the_summary_is_told_in_plain_words(summary: Summary) -> None:
     assert "Leads         1,000 in" in lines
     agreed = f"{summary.mails:,} mails by the rows and {summary.files:,} .eml files agree"
     assert f"Duplicates    0; {agreed}" in lines
+    (clicks,) = [line for line in lines if line.startswith("Clicks")]
+    assert clicks.endswith(f"{summary.clicks['machine']:,} of machines; {summary.taken_back:,} taken back")
     assert lines[-1] == "Branches      182 of 182 taken"
 
 
@@ -103,6 +107,20 @@ def test_branches_that_nobody_took_are_named_at_the_end(summary: Summary) -> Non
     untaken = replace(program, ways=(Branch("enter", 0), *program.ways[1:]))
     lines = told(replace(summary, programs=(untaken, *summary.programs[1:]))).splitlines()
     assert lines[-2:] == ["Branches      181 of 182 taken", f"  not yet: {program.name}: enter"]
+
+
+def test_machines_are_told_from_people(summary: Summary, play: Play) -> None:
+    assert summary.clicks["machine"] > summary.clicks["person"] / 10 > 1
+    assert summary.taken_back > 0
+    assert summary.clicks["person"] == summary.reactions["clicked"]
+    click, lead = metadata.tables["click"], metadata.tables["lead"]
+    question = select(lead.c.email, click.c.agent).join(click, click.c.lead_id == lead.c.id)
+    with play.project.database.read() as connection:
+        machines = connection.execute(question.where(click.c.judgement == "machine")).all()
+        people = connection.execute(question.where(click.c.judgement == "person")).all()
+    assert {row.email.rpartition("@")[2] for row in machines} == gateways.AT_ONCE | gateways.IN_TURN
+    assert {row.agent for row in machines} == {gateways.AGENT}
+    assert all(row.agent == BROWSER for row in people if row.email.rpartition("@")[2] not in gateways.IN_TURN)
 
 
 def test_waves_gather_in_rounds(summary: Summary, play: Play) -> None:

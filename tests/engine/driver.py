@@ -29,9 +29,11 @@ from leadnurture.engine import (
     decide_handoff,
     finish_wave,
     import_leads,
+    judge,
     lock_leads,
     look,
     next_due,
+    next_judging,
     next_look,
     record_reactions,
     run_step,
@@ -174,12 +176,16 @@ class Company:
         self.now = to if to is not None else self.now + timedelta(**by)
 
     def settle(self) -> None:
-        """Looks, waves and sends until nothing is due now."""
+        """Judges, looks, waves and sends until nothing is due now."""
         for _ in range(ROUNDS):
-            if not (self.look() + self.wave() + len(self.send())):
+            if not (self.judge() + self.look() + self.wave() + len(self.send())):
                 return
         due = self.rows("SELECT * FROM enrollment WHERE due_at <= :now")
         raise AssertionError(f"at {self.now} something stays due: {due}")
+
+    def judge(self) -> int:
+        """Judges clicks; the result is how many."""
+        return judge(self.database, self.now).clicks
 
     def look(self) -> int:
         """Looks at the leads of both tracks; the result is how many."""
@@ -206,6 +212,7 @@ class Company:
         with self.database.read() as connection:
             found = [next_look(connection, agreement.track) for agreement in self.definitions.agreements]
             found += [next_due(connection, program.name) for program in self.definitions.programs]
+            found.append(next_judging(connection))
             sending = connection.execute(
                 text("""SELECT min(m.send_at) FROM message m JOIN enrollment e ON e.id = m.enrollment_id
                          WHERE m.status = 'planned' AND e.status = 'active' AND m.send_at > :now"""),

@@ -214,6 +214,8 @@ class Lead:
     score: int = 0
     points: list[Points] = field(default_factory=list)
     reactions: list[Reaction] = field(default_factory=list)
+    clicks: list[Reaction] = field(default_factory=list)
+    """Not judged yet: they become reactions when they count."""
     standing: dict[tuple[str, str | None], str] = field(default_factory=dict)
     enrollments: list[Enrollment] = field(default_factory=list)
     offers: list[str] = field(default_factory=list)
@@ -254,6 +256,9 @@ class World:
             session = session or mail.about[1]
         counts = self.now + SETTLE if kind == "clicked" else self.now
         reaction = Reaction(kind, content, session, mail, about.get("argument"), self.now, counts)
+        if kind == "clicked":
+            lead.clicks.append(reaction)
+            return
         lead.reactions.append(reaction)
         if kind in STANDING and content:
             before = lead.standing.get((content, session))
@@ -263,7 +268,15 @@ class World:
         if kind in {"unsubscribed", "bounced", "complained"}:
             lead.suppressed = True
             self._cancel(mail for each in lead.enrollments for mail in each.mails)
-        if kind not in {"opened", "delivered", "clicked"}:
+        if kind not in {"opened", "delivered"}:
+            lead.dirty = True
+
+    def _judge(self, lead: Lead) -> None:
+        """Clicks that have settled; here all are a person's."""
+        for click in [each for each in lead.clicks if each.counts <= self.now]:
+            lead.clicks.remove(click)
+            lead.reactions.append(click)
+            self._score(lead, click)
             lead.dirty = True
 
     def _score(self, lead: Lead, reaction: Reaction) -> None:
@@ -344,11 +357,12 @@ class World:
         self.now = to
         for lead in self.leads:
             lead.dirty |= to in set(self._reasons(lead))
+            self._judge(lead)
         self.settle()
 
     def _instants(self) -> Iterator[datetime]:
         for lead in self.leads:
-            found = [*self._reasons(lead)]
+            found = [*self._reasons(lead), *(each.counts for each in lead.clicks)]
             for each in lead.living:
                 found += [each.deadline] if each.deadline else []
                 found += [mail.send for mail in each.mails if mail.status == "planned"]
@@ -359,7 +373,6 @@ class World:
         yield from (each.begins for each in lead.points)
         yield from (each.ends for each in lead.points if each.ends)
         yield from (ends for _, ends in lead.interests.values() if ends)
-        yield from (each.counts for each in lead.reactions if each.kind == "clicked")
         calendar = self.calendar(lead)
         yield calendar.midnight(calendar.day(self.now))
         yield calendar.midnight(calendar.day(self.now) + timedelta(1))
@@ -816,10 +829,7 @@ class World:
         if each.deadline is None or each.deadline > self.now:
             return False
         asks = step.on or each.program.on or any(arm.when for arm in step.then)
-        clicks = [
-            one for one in lead.reactions[each.seen :] if one.kind == "clicked" and one.counts > self.now
-        ]
-        return not (asks and clicks)
+        return not (asks and any(one.recorded >= each.arrived for one in lead.clicks))
 
     def _choice(self, lead: Lead, each: Enrollment, step: Step) -> Arm:
         if each.trouble and step.otherwise:
@@ -983,6 +993,8 @@ class World:
         ):
             return False
         if each is not None and (one.steered if node.within else lead.reactions.index(one) < each.seen):
+            return False
+        if each is not None and one.kind == "clicked" and not node.within and one.recorded < each.arrived:
             return False
         if node.about is not None:
             return self._is_named(node, one, each)

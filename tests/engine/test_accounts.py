@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leadnurture.engine import NewReaction, look, record_reactions
+from leadnurture.engine import NewReaction, look, record_reactions, revise_click
 from leadnurture.store import Database, open_database
 from tests.engine.driver import Company, define
 
@@ -93,6 +93,30 @@ def test_people_who_are_told_of_once_are_told_of_no_more(company: Company) -> No
     company.settle()
     assert company.dump() == before
     assert bool(company.rows("SELECT told_engaged FROM lead")[0]["told_engaged"])
+
+
+def test_whom_a_machine_alone_made_engaged_counts_no_more(database: Database, tmp_path: Path) -> None:
+    agreement = AGREEMENT.replace("  points:\n", "  points:\n    clicked: 5\n")
+    company = Company(database, define(tmp_path, FILES | {"prospects/track": agreement}), STARTS)
+    ann, ben = (company.lead(name, account="Acme") for name in ("ann", "ben"))
+    company.react(ann, "clicked", content="letter")
+    company.advance(minutes=5)
+    assert stages(company) == {"ann": "engaged", "ben": "new"}
+    (click,) = company.rows("SELECT id FROM click")
+    revise_click(database, click["id"], "machine", "dana", company.now)
+    company.settle()
+    assert not any(row["told_engaged"] for row in company.rows("SELECT told_engaged FROM lead"))
+    company.react(ben, "submitted", argument="yes")
+    company.settle()
+    assert stages(company) == {"ann": "new", "ben": "engaged"}
+    revise_click(database, click["id"], "person", "dana", company.now)
+    company.settle()
+    assert stages(company) == {"ann": "handed_off", "ben": "handed_off"}
+    revise_click(database, click["id"], "machine", "dana", company.now)
+    company.settle()
+    told = company.rows("SELECT lead_id, status FROM handoff ORDER BY id")
+    assert [tuple(row.values()) for row in told] == [(ann, "withdrawn"), (ben, "open")]
+    assert stages(company) == {"ann": "new", "ben": "handed_off"}
 
 
 def test_colleagues_who_become_engaged_at_once_learn_of_each_other(

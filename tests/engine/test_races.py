@@ -24,15 +24,18 @@ from leadnurture.engine import (
     NewReaction,
     begin_wave,
     finish_wave,
+    judge,
     look,
     next_look,
     record_in,
     record_reactions,
+    revise_click,
     run_step,
 )
 from leadnurture.links import Links
 from leadnurture.mail import deliver
 from leadnurture.store import Database, open_database
+from tests.engine import test_clicks as clicks
 from tests.engine.driver import MACHINE, Company, define
 from tests.mail.providers import Kept
 
@@ -324,6 +327,89 @@ def test_a_click_that_wakes_him_does_not_end_the_silence_early(company: Company)
     after = company.enrollment(ann)
     assert (after["step"], after["deadline_at"]) == ("ask", before["deadline_at"])
     assert after["due_at"] == after["deadline_at"]
+
+
+# Judging beside all others
+
+
+@pytest.fixture
+def readers(worker: Database, tmp_path: Path) -> Company:
+    """Letters with links, as the tests of clicks have them."""
+    return Company(worker, define(tmp_path, clicks.FILES), clicks.BEGIN)
+
+
+def test_judging_leaves_a_lead_alone_whom_a_wave_judges_and_comes_back_to_him(
+    readers: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    ann, ben = clicks.mailed(readers, "ann", "ben")
+    readers.sleep(days=7)
+    clicks.click(readers, ben, 0)
+    readers.sleep(minutes=5)
+    with stopped_before(worker, "INSERT INTO transition") as stop:
+        wave = threads.submit(readers.wave, "letters")
+        assert stop.reached.wait(PATIENCE)
+        assert judge(hook, readers.now).clicks == 0
+        stop.go.set()
+        wave.result(PATIENCE)
+    assert judge(hook, readers.now).persons == 1
+    readers.settle()
+    assert readers.enrollment(ann)["step"] == "reminder"
+    assert readers.enrollment(ben)["step"] == "liked"
+
+
+def test_two_who_judge_at_once_count_a_click_once(
+    readers: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    leads = clicks.mailed(readers, "ann", "ben", "cem")
+    for lead in leads:
+        clicks.click(readers, lead)
+    readers.sleep(hours=1)
+    with stopped_before(worker, "UPDATE click SET judgement") as stop:
+        first = threads.submit(judge, worker, readers.now, chunk=2)
+        assert stop.reached.wait(PATIENCE)
+        assert judge(hook, readers.now).persons == 1
+        stop.go.set()
+        assert first.result(PATIENCE).persons == 2
+    assert len(readers.rows("SELECT * FROM reaction")) == len(readers.rows("SELECT * FROM point")) == 3
+
+
+def test_a_mail_is_not_claimed_while_the_click_behind_it_is_taken_back(
+    readers: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    (ann,) = clicks.mailed(readers, "ann")
+    number = clicks.click(readers, ann)
+    readers.advance(hours=2)
+    assert readers.messages(ann)[1]["status"] == "planned"
+    readers.sleep(days=4)
+    with stopped_before(worker, "UPDATE message SET status = 'cancelled'") as stop:
+        taking = threads.submit(revise_click, worker, number, "machine", "dana", readers.now)
+        assert stop.reached.wait(PATIENCE)
+        sending = threads.submit(deliver, hook, Kept(), LINKS, readers.now, machine_now=MACHINE)
+        until(lambda: waits_for_a_lock(hook) or sending.done())
+        stop.go.set()
+        assert taking.result(PATIENCE).went_back == 1
+        assert sending.result(PATIENCE).sent == 0
+    assert [mail["status"] for mail in readers.messages(ann)] == ["sent", "cancelled"]
+
+
+def test_a_mail_that_is_claimed_first_keeps_him_in_the_branch(
+    readers: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    (ann,) = clicks.mailed(readers, "ann")
+    number = clicks.click(readers, ann)
+    readers.advance(hours=2)
+    readers.sleep(days=4)
+    with stopped_before(hook, "UPDATE message SET status = 'sending'") as stop:
+        sending = threads.submit(deliver, hook, Kept(), LINKS, readers.now, machine_now=MACHINE)
+        if not stop.reached.wait(PATIENCE):
+            pytest.fail("nothing was claimed")
+        taking = threads.submit(revise_click, worker, number, "machine", "dana", readers.now)
+        until(lambda: waits_for_a_lock(worker))
+        stop.go.set()
+        assert sending.result(PATIENCE).sent == 1
+        assert taking.result(PATIENCE).went_back == 0
+    assert readers.enrollment(ann)["step"] == "liked"
+    assert readers.rows("SELECT * FROM point") == []
 
 
 # A claim and an unsubscribe

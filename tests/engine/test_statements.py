@@ -20,8 +20,10 @@ from leadnurture.engine import (
     begin_wave,
     finish_wave,
     import_leads,
+    judge,
     look,
     next_due,
+    next_judging,
     next_look,
     record_reactions,
     run_step,
@@ -229,7 +231,10 @@ class Walk:
         company, database, now = self.company, self.company.database, self.company.now
         with database.read() as connection:
             looks = next_look(connection, "prospects")
+            clicks = next_judging(connection)
         done = 0
+        if clicks is not None and clicks <= now:
+            done += self.count("judge", lambda: judge(database, now, chunk=20_000)).clicks
         if looks is not None and looks <= now:
             done += self.count("look", lambda: look(database, "prospects", now, chunk=20_000)).leads
         for program in ("walk", "letters"):
@@ -292,7 +297,16 @@ def test_ten_thousand_leads_cost_as_many_statements_as_ten(company: Company) -> 
         what: set(costs) for what, costs in few.items()
     }
     crowd = walk(company, "crowd", 10_000, days=5)
-    assert set(crowd) >= {"import", "look", "record", "settle", "walk/invite", "walk/last-call", "walk/call"}
+    assert set(crowd) >= {
+        "import",
+        "judge",
+        "look",
+        "record",
+        "settle",
+        "walk/invite",
+        "walk/last-call",
+        "walk/call",
+    }
     assert {what: set(costs) - set(few[what]) for what, costs in crowd.items()} == {
         what: set() for what in crowd
     }

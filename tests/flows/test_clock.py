@@ -24,6 +24,7 @@ class Product:
     waves: dict[str, datetime] = field(default_factory=dict)
     looks: dict[Track, datetime] = field(default_factory=dict)
     sending: datetime | None = None
+    judging: datetime | None = None
     inbox: datetime | None = None
     done: list[str] = field(default_factory=list)
     happened: threading.Condition = field(default_factory=threading.Condition)
@@ -39,7 +40,11 @@ class Product:
         del now
         if self.trouble:
             raise self.trouble
-        return Upcoming(dict(self.waves), dict(self.looks), self.sending, None, self.inbox)
+        return Upcoming(dict(self.waves), dict(self.looks), self.sending, None, self.inbox, self.judging)
+
+    def judge(self) -> bool:
+        self.judging = None
+        return self._did("judge", lambda: None)
 
     def wave(self, program: str) -> bool:
         self.before_wave()
@@ -102,6 +107,17 @@ def test_what_is_due_runs_at_once(product: Product, start: Callable[[Product], C
     product.sending = LONG_AGO
     start(product)
     assert sorted(product.wait_for(2)) == ["deliver", "wave scaling"]
+
+
+def test_clicks_are_judged_when_they_have_settled(
+    product: Product, start: Callable[[Product], Clock]
+) -> None:
+    product.judging = LONG_AGO
+    clock = start(product)
+    assert product.wait_for(1) == ["judge"]
+    product.judging = machine_now() + timedelta(seconds=120)
+    clock.poll()
+    assert armed(clock) == {"judge": product.judging}
 
 
 def test_what_is_due_later_is_armed_for_its_time(product: Product, start: Callable[[Product], Clock]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from leadnurture.domain.agreement import EngagementRule
 from leadnurture.domain.condition import Reacted
 from leadnurture.domain.timing import Duration
+from leadnurture.engine import judge
 from leadnurture.inbox import work_off
 from leadnurture.mail import read_sendgrid_events, receive_sendgrid_events
 from tests.mail.scene import MACHINE, NOW, Scene, definitions
@@ -71,13 +72,14 @@ def about(events: list[dict[str, Any]], mails: list[int], prefix: str) -> list[d
 
 
 def post(scene: Scene, events: list[dict[str, Any]], size: int) -> None:
-    """Posts them, signed, and reads what lies in the inbox."""
+    """Posts them, signed, reads what lies in the inbox, and judges the clicks."""
     for start in range(0, len(events), size):
         body = json.dumps(events[start : start + size]).encode()
         receive_sendgrid_events(scene.database, body, signed(body), PUBLIC, NOW)
     assert work_off(
         scene.database, {"sendgrid": read_sendgrid_events}, NOW, lambda: MACHINE, seconds=100
     ).is_done
+    judge(scene.database, NOW + timedelta(hours=1))
 
 
 def outcome(scene: Scene, mails: list[int], leads: list[int]) -> dict[str, Any]:

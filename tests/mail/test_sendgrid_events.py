@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadnurture.engine import judge
 from leadnurture.errors import NotSignedError
 from leadnurture.inbox import Post, Read, replay, work_off
 from leadnurture.inbox.reading import FIRST_WAIT
@@ -142,7 +143,29 @@ def test_the_same_post_twice_changes_nothing(scene: Scene, receive: Receive) -> 
     assert receive(*items) == Read(items=2, recorded=2)
     assert receive(*items) == Read()  # nothing new lies in the inbox
     assert receive(*items, *items) == Read(items=2, repeated=2)
-    assert [len(scene.rows(table)) for table in ("inbox", "inbox_item", "reaction")] == [2, 2, 2]
+    assert [len(scene.rows(table)) for table in ("inbox", "inbox_item", "reaction", "click")] == [2, 2, 1, 1]
+
+
+def test_a_click_keeps_who_followed_the_link_and_is_judged_like_ours(scene: Scene, receive: Receive) -> None:
+    message_id = a_message(scene, "sent")
+    agents = {
+        "https://www.example.com/": "Mozilla/5.0 Firefox",
+        "https://www.example.com/2": "Mozilla/5.0 Firefox",
+    }
+    receive(
+        *(
+            event("click", message_id, place, url=url, useragent=agent)
+            for place, (url, agent) in enumerate(agents.items())
+        )
+    )
+    assert [(row.link, row.agent, row.method) for row in scene.rows("click")] == [
+        (url, agent, None) for url, agent in agents.items()
+    ]
+    judge(scene.database, NOW + timedelta(hours=1))
+    assert {row.reason for row in scene.rows("click")} == {
+        "several links of the mail were followed within a second"
+    }
+    assert scene.rows("reaction") == []
 
 
 def test_the_same_event_under_a_new_id_is_kept_and_recorded_once(scene: Scene, receive: Receive) -> None:
@@ -151,7 +174,7 @@ def test_the_same_event_under_a_new_id_is_kept_and_recorded_once(scene: Scene, r
     assert receive(first).recorded == 1
     assert receive(first | {"sg_event_id": "another"}) == Read(items=1, repeated=1)
     assert receive(first | {"sg_event_id": "a"}, first | {"sg_event_id": "b"}) == Read(items=2, repeated=2)
-    assert len(scene.rows("reaction")) == 1
+    assert len(scene.rows("click")) == 1
     assert sorted(row.outcome for row in scene.rows("inbox_item")) == [
         "duplicate",
         "duplicate",

@@ -1,5 +1,6 @@
 """Templates: compiled once with their Jinja kept, rendered in a sandbox that can only look up names."""
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from jinja2 import TemplateError
 from jinja2.exceptions import SecurityError, UndefinedError
 
+from leadnurture.app import examine
 from leadnurture.definitions.mails import mail_names
 from leadnurture.domain.content import Content
 from leadnurture.domain.vocabulary import TRACKS, Track
@@ -16,7 +18,7 @@ from leadnurture.mail import compile_templates
 from leadnurture.mail.plain import plain_text
 from leadnurture.mail.rendering import HTML, PLAIN, rendering
 from leadnurture.mail.templates import sample_values
-from tests.mail.scene import LAYOUT, definitions, template
+from tests.mail.scene import LAYOUT, NOW, definitions, template
 
 SAMPLE = Path(__file__).parents[2] / "templates" / "email"
 VALUES = sample_values(mail_names(definitions().company))
@@ -76,6 +78,26 @@ def test_the_preheader_is_in_the_html_and_not_in_the_text() -> None:
     mail = compiled("Hello")
     assert "Preheader" in mail.html
     assert "Preheader" not in mail.text
+
+
+def test_no_person_and_no_screen_reader_meets_the_hidden_link_of_the_sample() -> None:
+    templates = examine(SAMPLE.parents[1], NOW).templates
+    assert len(templates) > 20
+    for each in templates:
+        links = re.findall(r"<a href=\"{{ hidden_link }}\"([^>]*)>(.*?)</a>", each.html)
+        assert len(links) == 1, each.path
+        ((attributes, text),) = links
+        assert text == ""
+        for sign in (
+            'aria-hidden="true"',
+            'tabindex="-1"',
+            "display:none",
+            "visibility:hidden",
+            "mso-hide:all",
+        ):
+            assert sign in attributes
+        assert "hidden_link" not in each.text
+        assert "only machines" not in each.html
 
 
 def test_braces_that_are_no_jinja_stay_braces() -> None:

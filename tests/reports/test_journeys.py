@@ -358,3 +358,91 @@ def test_a_change_of_the_track_is_told_as_what_it_is(database: Database) -> None
         )  # fmt: skip
     last = told(database).story[-1]
     assert (last.text, last.why) == ("Became a client", "won → new. Agreement of 1 December 2026.")
+
+
+SEVERAL = "several links of the mail were followed within a second"
+
+
+def add_click(connection: Connection, lead_id: int, number: int, judgement: str, **values: object) -> int:
+    """A click on the webinar's mail, judged two minutes later."""
+    at = NOW - 5 * DAY
+    defaults = {
+        "message_id": 1, "content": "scaling-1", "link": "link", "method": "GET", "source": "web", "at": at,
+        "recorded_at": at, "judged_at": at + 2 * MINUTE, "key": f"web:{number}",
+        "reason": SEVERAL,
+    }  # fmt: skip
+    return add(connection, "click", lead_id=lead_id, judgement=judgement, **{**defaults, **values})
+
+
+def clicks_of(database: Database) -> list[tuple[str, str]]:
+    return [(each.text, each.why) for each in told(database).story if each.kind in {"click", "reaction"}]
+
+
+def test_clicks_of_machines_are_told_together_with_the_reason(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = consenting(connection)
+        first = add_click(connection, lead_id, 1, "machine")
+        add_click(connection, lead_id, 2, "machine", link="hidden")
+        rests = NOW + MINUTE
+        resting = {
+            "judged_at": None,
+            "judge_at": rests,
+            "recorded_at": NOW - MINUTE,
+            "reason": "it is not judged yet",
+        }
+        add_click(connection, lead_id, 3, "undecided", **resting)
+        early = add_click(
+            connection,
+            lead_id,
+            4,
+            "undecided",
+            recorded_at=NOW - DAY,
+            reason="it came within ten seconds of the sending",
+        )
+    (machine, undecided, settling) = clicks_of(database)
+    assert machine == (
+        "A machine followed 2 links of Scaling without downtime",
+        f"counts for nothing; click {first} judged a machine’s: {SEVERAL}",
+    )
+    assert undecided == (
+        "Clicked Scaling without downtime",
+        f"counts for nothing; click {early} judged undecided: it came within ten seconds of the sending",
+    )
+    assert settling == (
+        "Clicked Scaling without downtime",
+        "rests until today, 09:01, in case a machine clicked",
+    )
+
+
+def test_what_was_taken_back_is_told_where_it_stood_and_when_it_was_found(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = consenting(connection)
+        clicked = add_reaction(
+            connection, lead_id, "clicked", NOW - 5 * DAY, content="scaling-1", counts_at=None, message_id=1
+        )
+        click = add_click(connection, lead_id, 1, "machine", reaction_id=clicked)
+        add(
+            connection, "click_revision", click_id=click, lead_id=lead_id, at=NOW - DAY, was="person",
+            was_reason="nothing speaks for a machine", judgement="machine", by="dana", points=3,
+            reason="the gateway of Acme",
+        )  # fmt: skip
+        series = add_enrollment(connection, lead_id, "scaling-series", "invite")
+        add_move(
+            connection,
+            series,
+            lead_id,
+            "recording > invite",
+            "taken back: a machine clicked",
+            saw="the gateway of Acme",
+        )
+    (reaction, revision) = clicks_of(database)
+    assert reaction[0] == "Clicked Scaling without downtime"
+    assert f"click {click} judged a machine’s" in reaction[1]
+    assert revision[0].startswith("Dana Weber judged a machine’s: the click of ")
+    assert revision[1] == "the gateway of Acme; before: a person’s; 3 engagement taken back"
+    moves = [each.text for each in told(database).story if each.kind == "moved"]
+    assert moves == ["Went back from recording to invite of Scaling in practice, a webinar series"]
+    assert "Clicked" not in {each.text for each in told(database).who.reasons}
+    assert told(database).who.readings == ()

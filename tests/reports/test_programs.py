@@ -97,6 +97,26 @@ def test_the_chart_marks_the_step_that_failed(database: Database) -> None:
     assert (drawn.title, drawn.chart, drawn.steps) == (page.title, page.chart, page.steps)
 
 
+def test_clicks_of_machines_are_counted_by_step_and_drawn(database: Database) -> None:
+    series(database)
+    with database.write() as connection:
+        told = {
+            "lead_id": 1,
+            "program": "scaling-series",
+            "step": "invite",
+            "at": NOW,
+            "source": "web",
+            "reason": "x",
+        }
+        for number, (judgement, at) in enumerate(
+            [("machine", NOW), ("machine", NOW), ("person", NOW), ("machine", NOW - 40 * DAY)]
+        ):
+            add(connection, "click", key=str(number), judgement=judgement, recorded_at=at, **told)
+    page = page_of(database)
+    assert (step(page, "invite").machines, step(page, "letter").machines) == (2, 0)
+    assert "2 clicks of machines" in page.chart
+
+
 def test_the_list_has_every_program_with_its_numbers(database: Database) -> None:
     series(database)
     with database.read() as connection:

@@ -117,4 +117,4 @@ def test_the_number_of_statements_is_fixed(database: Database) -> None:
         with database.read() as connection:
             status(connection, NOW)
 
-    assert count_statements(database, ask) == 14
+    assert count_statements(database, ask) == 15

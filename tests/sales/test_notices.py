@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from leadnurture.sales import (
     NoticeLinks,
@@ -210,6 +210,20 @@ def test_what_is_decided_is_not_told_any_more(database: Database) -> None:
     post = Post()
     assert send(database, post) == Sent(cancelled=1)
     assert post.mails == []
+
+
+def test_whoever_was_told_is_told_that_the_offer_is_withdrawn(database: Database) -> None:
+    hand_off_ingrid(database)
+    post = Post()
+    send(database, post)
+    with database.write() as connection:
+        connection.execute(update(HANDOFF).values(status="withdrawn"))
+        told = {"handoff_id": 1, "kind": "withdrawn", "person": "lena", "status": "planned", "attempts": 0}
+        connection.execute(insert(NOTICE).values(planned_at=NOW, **told))
+    send(database, post)
+    assert [mail.subject for mail in post.mails[1:]] == ["Withdrawn: Ingrid Solheim, Fjellheim Kraft"]
+    assert "https://news.example.com/leads/1" in post.mails[1].text
+    assert "/h/" not in post.mails[1].text + post.mails[1].html
 
 
 def test_reminder_and_escalation_say_how_late_it_is(database: Database) -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 import uvicorn
 from playwright.sync_api import BrowserContext, Page, expect
 
+from leadnurture.engine import RawClick, judge, keep_click, revise_click
 from leadnurture.store import Database, open_database
 from leadnurture.web import create_app
-from tests.web.conftest import COOKIE, PASSWORD, World, add_user, cookie
+from tests.web.conftest import COOKIE, NOW, PASSWORD, World, add_user, cookie
 
 pytestmark = pytest.mark.browser
 AXE = (Path(__file__).parent / "vendor/axe.min.js").read_text()
@@ -69,10 +71,26 @@ def new_context(new_context: NewContext, world: World, hashed: str) -> NewContex
     return signed_in
 
 
+def follow_links(world: World) -> None:
+    """A gateway, its reader, one without a name and one a minute ago have followed links of a mail."""
+    database, hour = world.desk.database, timedelta(hours=1)
+    asked = [
+        ("link", "Firefox", 3 * hour), ("hidden", "Firefox", 3 * hour), ("link", "Firefox", 1.5 * hour),
+        ("link", "", hour), ("link", "Firefox", hour / 60),
+    ]  # fmt: skip
+    for number, (link, agent, ago) in enumerate(asked):
+        raw = RawClick(world.message, link, "GET", agent, None, str(number))
+        keep_click(database, raw, NOW - ago)
+    judge(database, NOW)
+    found_out = world.rows("click", judgement="person")[0]["id"]
+    revise_click(database, found_out, "machine", "dana", NOW, reason="the gateway of Fjellheim")
+
+
 @pytest.fixture
 def site(world: World) -> Iterator[str]:
     """The address of a running server."""
     world.write_back("sverre", "Could you call me on Thursday at ten?")
+    follow_links(world)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         app = create_app(world.desk)
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from leadnurture.engine import judge
 from leadnurture.links import Links
 from tests.web.client import Client
 from tests.web.conftest import NOW, World
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 FORGED = Links("another secret", "http://127.0.0.1")
-TOUCHED_BY_A_CLICK = {"reaction", "point", "interest", "lead", "enrollment"}
 
 
 def changed(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> set[str]:
@@ -29,24 +29,52 @@ def test_looking_at_a_link_changes_no_row(world: World, client: Client, door: st
     assert world.everything() == before
 
 
-def test_a_head_request_of_a_click_changes_no_row(world: World, client: Client) -> None:
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_click_appends_one_raw_row_and_nothing_else(world: World, client: Client, method: str) -> None:
     before = world.everything()
-    assert client.head(world.tokens()["click"]).status_code == 302
-    assert world.everything() == before
-
-
-def test_a_click_appends_one_reaction_that_steers_nothing_yet(world: World, client: Client) -> None:
-    before, before_it = world.everything(), world.standing_of("ingrid")
-    answer = client.get(world.tokens()["click"])
+    agent = {"User-Agent": "Firefox\x07" + "x" * 400}
+    answer = client.request(method, world.tokens()["click"], headers=agent)
     assert (answer.status_code, answer.headers["location"]) == (302, "https://webinar.example.com/scaling-1")
-    assert changed(before, world.everything()) <= TOUCHED_BY_A_CLICK
-    assert world.standing_of("ingrid") == before_it
-    assert world.standing_of("ingrid") == before_it
-    (click,) = world.rows("reaction", kind="clicked")
-    assert (click["lead_id"], click["content"]) == (world.leads["ingrid"], "scaling-1")
-    assert click["counts_at"] == NOW + timedelta(seconds=120)
-    assert {row["begins_at"] for row in world.rows("point", reaction_id=click["id"])} <= {click["counts_at"]}
-    assert {row["begins_at"] for row in world.rows("point", reaction_id=click["id"])} <= {click["counts_at"]}
+    assert changed(before, world.everything()) == {"click"}
+    (click,) = world.rows("click")
+    assert (click["lead_id"], click["message_id"]) == (world.leads["ingrid"], world.message)
+    assert (click["content"], click["session"], click["link"]) == ("scaling-1", "january", "link")
+    assert (click["method"], click["agent"]) == (method, "Firefox" + "x" * 293)
+    assert (click["judgement"], click["judge_at"]) == ("undecided", NOW + timedelta(seconds=120))
+    assert click["network"] is None, "of this machine"
+
+
+def test_a_click_of_a_person_counts_once_it_is_judged(world: World, client: Client) -> None:
+    before = world.standing_of("ingrid")
+    client.get(world.tokens()["click"], headers={"User-Agent": "Firefox"})
+    assert judge(world.desk.database, NOW + timedelta(seconds=119)).clicks == 0
+    assert world.standing_of("ingrid") == before
+    assert judge(world.desk.database, NOW + timedelta(seconds=120)).persons == 1
+    (reaction,) = world.rows("reaction", kind="clicked")
+    assert (reaction["recorded_at"], reaction["counts_at"]) == (NOW, NOW + timedelta(seconds=120))
+
+
+def test_a_machine_that_follows_every_link_brings_about_nothing(world: World, client: Client) -> None:
+    """As gateways do: GET and HEAD of every link, those of unsubscribing and of sales, too."""
+    hidden = world.desk.links.click(world.message, "hidden").removeprefix("http://127.0.0.1")
+    before = world.everything()
+    for method in ("HEAD", "GET"):
+        for path in (*world.tokens().values(), hidden):
+            assert client.request(method, path, headers={"User-Agent": "Firefox"}).status_code in {200, 302}
+    judged = judge(world.desk.database, NOW + timedelta(hours=1))
+    assert (judged.clicks, judged.persons) == (4, 0)
+    assert changed(before, world.everything()) == {"click"}
+
+
+def test_the_hidden_link_leads_where_the_mail_does(world: World, client: Client) -> None:
+    for message, target in (
+        (world.message, "https://webinar.example.com/scaling-1"),
+        (world.last_call, None),
+    ):
+        hidden = world.desk.links.click(message, "hidden").removeprefix("http://127.0.0.1")
+        location = client.get(hidden).headers["location"]
+        assert location == (target or location)
+        assert location.startswith("https://")
 
 
 # Links that do not work

@@ -1,5 +1,8 @@
+from datetime import timedelta
+
 import pytest
 
+from leadnurture.engine import judge
 from leadnurture.web import create_app
 from tests.web.client import Client
 from tests.web.conftest import NOW, Desk, SignIn, World
@@ -159,3 +162,37 @@ def test_a_company_that_applied_nothing_is_told_so(desk: Desk, signed_in: SignIn
     assert client.get("/readyz").status_code == 503
     assert client.get("/healthz").status_code == 200
     assert desk.clock() == NOW
+
+
+# Who clicked
+
+
+def clicked(world: World, client: Client) -> int:
+    client.get(world.tokens()["click"], headers={"User-Agent": "Firefox"})
+    judge(world.desk.database, NOW + timedelta(hours=1))
+    return int(world.rows("click")[0]["id"])
+
+
+def test_somebody_says_on_the_leads_page_who_clicked(world: World, client: Client) -> None:
+    click, page = clicked(world, client), f"/leads/{world.leads['ingrid']}"
+    for judgement, other in (("machine", "person"), ("person", "machine")):
+        assert f'name="judgement" value="{judgement}"' in client.get(page).text
+        answer = client.post(f"/clicks/{click}", data={"judgement": judgement})
+        assert (answer.status_code, answer.headers["location"]) == (303, page)
+        assert world.rows("click")[0]["judgement"] == judgement
+        assert f'value="{other}"' in client.get(page).text
+        assert (world.rows("reaction", kind="clicked")[0]["counts_at"] is None) == (judgement == "machine")
+    assert len(world.rows("audit", act="judged a click")) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("1", "undecided"), ("1", None), ("999999", "person"), ("x", "person")]
+)
+def test_what_cannot_be_judged_is_a_page_that_says_so(
+    world: World, client: Client, path: str, said: str | None
+) -> None:
+    clicked(world, client)
+    before = world.everything()
+    data = {} if said is None else {"judgement": said}
+    assert client.post(f"/clicks/{path}", data=data).status_code == 404
+    assert world.everything() == before

@@ -20,6 +20,7 @@ from tests.web.conftest import COOKIE, KEY, NOW, PASSWORD, SignIn, World, add, a
 
 VISITORS: Final = ("nobody", "a system", *ROLES)
 FORMS: Final[Mapping[str, Mapping[str, object]]] = {
+    "POST /clicks/{click_id}": {"judgement": "machine"},
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
     "POST /account/password": {
@@ -61,11 +62,22 @@ class House:
             "lead_id": world.leads["ingrid"],
             "message_id": world.message,
             "handoff_id": world.handoff,
+            "click_id": self.click,
             "user_id": self.user,
             "key_id": self.key,
             "reply_id": self.reply,
         }
         return re.sub(r"{(\w+)}", lambda found: str(samples[found[1]]), route.partition(" ")[2])
+
+    @property
+    def click(self) -> int:
+        known = self.world.rows("click", judged_at=None)
+        if known:
+            return int(known[0]["id"])
+        key = f"click-{len(self.world.rows('click'))}"
+        told = {"at": NOW, "recorded_at": NOW, "judge_at": NOW, "source": "web", "judgement": "undecided"}
+        with self.world.desk.database.write() as connection:
+            return add(connection, "click", lead_id=self.world.leads["ingrid"], key=key, reason="x", **told)
 
     @property
     def user(self) -> int:
@@ -246,14 +258,14 @@ def test_every_route_of_people_is_open_to_its_role_alone(
 @pytest.mark.parametrize("visitor", ["nobody", "a system", "viewer", "marketer"])
 def test_who_is_refused_changes_nothing(house: House, signed_in: SignIn, visitor: str) -> None:
     client = visitor_of(visitor, house, signed_in)
-    samples = house.user, house.key, house.reply
+    samples = house.user, house.key, house.reply, house.click
     before = house.world.everything()
     for route in in_order():
         needed = rights.PEOPLE[route]
         if route.startswith("POST") and expected(visitor, needed, "POST") != "in":
             assert house.send(client, route).status_code in {401, 403}, route
     assert house.world.everything() == before
-    assert samples == (house.user, house.key, house.reply)
+    assert samples == (house.user, house.key, house.reply, house.click)
 
 
 def test_a_role_that_is_too_small_is_told_which_one_it_takes(world: World, signed_in: SignIn) -> None:
@@ -261,10 +273,13 @@ def test_a_role_that_is_too_small_is_told_which_one_it_takes(world: World, signe
     assert "This needs the role sales; yours is viewer" in page.text
 
 
-def test_a_page_shows_no_button_that_the_role_may_not_press(world: World, signed_in: SignIn) -> None:
+def test_a_page_shows_no_button_that_the_role_may_not_press(house: House, signed_in: SignIn) -> None:
+    world = house.world
+    assert house.click
     for role in ROLES:
         client = signed_in(role)
         pages = client.get("/handoffs").text + client.get(f"/leads/{world.leads['ingrid']}").text
+        assert ('name="judgement"' in pages) is (role in {"marketer", "admin"}), role
         assert ('name="decision"' in pages) is (role in {"sales", "admin"}), role
         assert ('href="/users' in client.get("/account").text) is (role == "admin"), role
 

@@ -406,7 +406,7 @@ def _create_reactions() -> None:
         sa.Column("argument", sa.String()),
         sa.Column("at", INSTANT, nullable=False),
         sa.Column("recorded_at", INSTANT, nullable=False),
-        sa.Column("counts_at", INSTANT, nullable=False),
+        sa.Column("counts_at", INSTANT),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("natural_key", sa.String(), nullable=False),
@@ -418,6 +418,7 @@ def _create_reactions() -> None:
     )
     op.create_index("ix_reaction_lead", "reaction", ["lead_id", "kind", "id"])
     op.create_index("ix_reaction_message", "reaction", ["message_id"])
+    _create_clicks()
     op.create_table(
         "interest",
         sa.Column("id", ID, autoincrement=True, nullable=False),
@@ -487,6 +488,88 @@ def _create_reactions() -> None:
     )
 
 
+def _create_clicks() -> None:
+    """Clicks as they came in, what was said of them, and the way back from where they led."""
+    op.create_table(
+        "click",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("message_id", sa.BigInteger()),
+        sa.Column("program", sa.String()),
+        sa.Column("step", sa.String()),
+        sa.Column("content", sa.String()),
+        sa.Column("session", sa.String()),
+        sa.Column("link", sa.String()),
+        sa.Column("method", sa.String()),
+        sa.Column("agent", sa.Text()),
+        sa.Column("network", sa.String()),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("recorded_at", INSTANT, nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("natural_key", sa.String()),
+        sa.Column("judgement", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("judge_at", INSTANT),
+        sa.Column("judged_at", INSTANT),
+        sa.Column("judged_by", sa.String()),
+        sa.Column("reaction_id", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("id", name="pk_click"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_click_lead_id"),
+        sa.UniqueConstraint("key", name="uq_click_key"),
+        sa.UniqueConstraint("natural_key", name="uq_click_natural_key"),
+        sqlite_autoincrement=True,
+        postgresql_with={"fillfactor": 85},
+    )
+    op.create_index("ix_click_due", "click", ["judge_at"], **only("judge_at IS NOT NULL"))
+    op.create_index("ix_click_lead", "click", ["lead_id", "recorded_at"])
+    op.create_index("ix_click_message", "click", ["message_id", "at"])
+    op.create_index("ix_click_network", "click", ["network", "at"], **only("network IS NOT NULL"))
+    op.create_index("ix_click_machine", "click", ["program", "recorded_at"], **only("judgement = 'machine'"))
+    op.create_table(
+        "click_revision",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("click_id", ID, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("was", sa.String(), nullable=False),
+        sa.Column("was_reason", sa.String(), nullable=False),
+        sa.Column("judgement", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("by", sa.String()),
+        sa.Column("points", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_click_revision"),
+        sa.ForeignKeyConstraint(["click_id"], ["click.id"], name="fk_click_revision_click_id"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_click_revision_lead_id"),
+    )
+    op.create_index("ix_click_revision_click_id", "click_revision", ["click_id"])
+    op.create_index("ix_click_revision_lead_id", "click_revision", ["lead_id"])
+    op.create_table(
+        "way_back",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("enrollment_id", ID, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("reaction_id", sa.BigInteger()),
+        sa.Column("left_at", INSTANT, nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("arrived_at", INSTANT, nullable=False),
+        sa.Column("seen_reaction_id", sa.BigInteger(), nullable=False),
+        sa.Column("acted", sa.Boolean(), nullable=False),
+        sa.Column("why", sa.String()),
+        sa.Column("message_id", sa.BigInteger()),
+        sa.Column("content", sa.String()),
+        sa.Column("session_content", sa.String()),
+        sa.Column("session", sa.String()),
+        sa.Column("deadline_at", INSTANT),
+        sa.PrimaryKeyConstraint("id", name="pk_way_back"),
+        sa.ForeignKeyConstraint(["enrollment_id"], ["enrollment.id"], name="fk_way_back_enrollment_id"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_way_back_lead_id"),
+    )
+    op.create_index("ix_way_back_enrollment", "way_back", ["enrollment_id"])
+    op.create_index("ix_way_back_lead", "way_back", ["lead_id"])
+
+
 def _create_sales() -> None:
     """What is offered to sales, and what comes of it."""
     op.create_table(
@@ -498,6 +581,7 @@ def _create_sales() -> None:
         sa.Column("opened_at", INSTANT, nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("wanted", sa.String()),
+        sa.Column("enrollment_id", sa.BigInteger()),
         sa.Column("agreement", sa.String(), nullable=False),
         sa.Column("fit", sa.Integer(), nullable=False),
         sa.Column("engagement", sa.Integer(), nullable=False),
@@ -532,7 +616,9 @@ def _create_sales() -> None:
         sa.Column("retry_at", INSTANT),
         sa.Column("trouble", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_notice"),
-        sa.CheckConstraint("kind IN ('handoff','reminder','escalation')", name=op.f("ck_notice_kind")),
+        sa.CheckConstraint(
+            "kind IN ('handoff','reminder','escalation','withdrawn')", name=op.f("ck_notice_kind")
+        ),
         sa.ForeignKeyConstraint(["handoff_id"], ["handoff.id"], name="fk_notice_handoff_id"),
         sa.UniqueConstraint("handoff_id", "kind", name="uq_notice_handoff_id_kind"),
     )
