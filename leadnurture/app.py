@@ -235,18 +235,11 @@ def is_open_to_people(project: Project) -> bool:
 
 
 def find_lead(project: Project, name: str) -> int:
-    """The id of a lead by its address or number; NotFoundError when there is none."""
-    from sqlalchemy import select
+    """The id of a lead by an address or by number, also those of before a merge. Raises NotFoundError."""
+    from leadnurture import engine
 
-    from leadnurture.store.tables import metadata
-
-    lead = metadata.tables["lead"]
-    is_it = lead.c.id == int(name) if name.isdecimal() else lead.c.email_key == name.strip().casefold()
     with project.database.read() as connection:
-        found = connection.execute(select(lead.c.id).where(is_it)).scalar()
-    if found is None:
-        raise NotFoundError(f"There is no lead {name}.")
-    return int(found)
+        return int(engine.find_lead(connection, name).id)
 
 
 @dataclass(frozen=True)

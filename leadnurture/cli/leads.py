@@ -109,6 +109,44 @@ def explain(lead: LeadName, project: ProjectFolder = HERE, form: OutputFormat = 
     show(journey, form, lambda: reports.render_journey(journey))
 
 
+def export(lead: LeadName, project: ProjectFolder = HERE) -> None:
+    """Print everything that is held about one lead, as JSON."""
+    from leadnurture import reports
+
+    opened = open_project(project)
+    with opened.database.read() as connection:
+        held = reports.person(connection, find_lead(opened, lead), opened.clock())
+    show(held, Format.json, str)
+
+
+def merge(
+    kept: Annotated[str, typer.Argument(metavar="LEAD", help="Who is kept, by address or number.")],
+    gone: Annotated[str, typer.Argument(metavar="OTHER", help="The same person, by address or number.")],
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who decided it.")] = "command",
+    project: ProjectFolder = HERE,
+) -> None:
+    """Make two leads one who are the same person."""
+    from leadnurture.engine import merge_leads
+
+    opened = open_project(project)
+    done = merge_leads(opened.database, kept, gone, by, opened.clock())
+    done_so = f"Lead {done.gone_id} is lead {done.kept_id} now."
+    told(f"{done_so} `leadnurture unmerge {done.id}` makes them two again.")
+
+
+def unmerge(
+    number: Annotated[int, typer.Argument(metavar="MERGE", help="The number of the merge.")],
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who decided it.")] = "command",
+    project: ProjectFolder = HERE,
+) -> None:
+    """Make two leads again of one who was merged."""
+    from leadnurture.engine import undo_merge
+
+    opened = open_project(project)
+    done = undo_merge(opened.database, number, by, opened.clock())
+    told(f"Leads {done.kept_id} and {done.gone_id} are two again.")
+
+
 def react(  # noqa: PLR0913, PLR0917 - the options of a command
     lead: LeadName,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="registered, attended, replied, visited …")],

@@ -31,7 +31,8 @@ app.add_typer(key_app, name="key")
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     files.check, files.apply, files.schema, files.migrate, files.doctor,
     running.up, running.web, running.worker, running.look, running.wave, running.deliver,
-    leads.status, leads.explain, leads.rescore, leads.react, leads.close, leads.deal,
+    leads.status, leads.explain, leads.export, leads.rescore, leads.react, leads.close, leads.deal,
+    leads.merge, leads.unmerge,
     incoming.replay, incoming.replies, incoming.sort, incoming.judge, incoming.settle,
     running.demo, running.bench,
 )  # fmt: skip

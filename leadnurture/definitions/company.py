@@ -76,6 +76,7 @@ def read_company(node: Node | None, names: Names, report: Report) -> Company:
         locales=_locales(fields, report),
         topics=tuple(scalar.text for scalar in fields.scalars("topics")),
         facts=tuple((name, names.facts[name]) for name in names.facts if name in names.declared),
+        crm_link=fields.parsed("crm link", _crm_link, ""),
         people=tuple(_person(entry, names, report) for entry in fields.entries("people")),
     )
 
@@ -104,6 +105,14 @@ def address_of_page(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
         raise MistakeError(f'"{text}" is not an address of a page; it begins with https://')
     return text
+
+
+def _crm_link(text: str) -> str:
+    if "{id}" not in text:
+        raise MistakeError(
+            f'"{text}" does not say where the id stands; write https://crm.example.com/leads/{{id}}'
+        )
+    return address_of_page(text)
 
 
 def _address(text: str) -> str:

@@ -286,6 +286,12 @@ class Company(Shape):
         "What is known beside name, address, country, language and role.",
         {"budget_on": "date", "account.employees": "number"},
     )
+    crm_link: str | None = _may(
+        "Where the CRM shows a lead; `{id}` is his id there.",
+        "https://crm.example.com/leads/{id}",
+        alias="crm link",
+        pattern="^https?://",
+    )
     people: dict[str, Person] = _must(
         "Our people, by a short name.",
         {"dana": {"name": "Dana Weber", "email": "dana@example.com", "role": "marketer"}},

@@ -50,6 +50,8 @@ class Company:
     facts: tuple[tuple[str, FactKind], ...] = ()
     """(full name, kind), `account.` before those of the account."""
     people: tuple[Person, ...] = ()
+    crm_link: str = ""
+    """Where the CRM shows a lead, with `{id}` in place of his id there; empty where nothing is said."""
 
     def person(self, person_id: str) -> Person:
         """The person of that id; KeyError when there is none."""

@@ -15,9 +15,12 @@ from leadnurture.engine.calendar import (
 from leadnurture.engine.clicks import RawClick, keep_click, next_judging
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.handoffs import Decided, decide_handoff
+from leadnurture.engine.identity import CRM, EMAIL, FORMER, addresses_of, find_lead, leads_by_key
 from leadnurture.engine.judging import Judged, judge, revise_click
 from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
+from leadnurture.engine.merging import Merged, merge_leads, undo_merge
+from leadnurture.engine.notes import CHANNELS, Channel, Feedback, add_note, feedback_answers, record_feedback
 from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
 from leadnurture.engine.preferences import (
     PACES,
@@ -35,19 +38,26 @@ from leadnurture.engine.sql import lock_leads, wake_leads
 from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
 
 __all__ = [
+    "CHANNELS",
+    "CRM",
+    "EMAIL",
+    "FORMER",
     "PACES",
     "PAUSES",
     "SORTINGS",
     "Applied",
+    "Channel",
     "Choice",
     "Comparison",
     "CompiledTemplate",
     "Crossing",
     "Decided",
+    "Feedback",
     "Imported",
     "Judged",
     "LeadInput",
     "Looked",
+    "Merged",
     "NewReaction",
     "NewReply",
     "Preferences",
@@ -59,6 +69,8 @@ __all__ = [
     "Sorting",
     "StepDone",
     "WaveBegun",
+    "add_note",
+    "addresses_of",
     "apply_definitions",
     "begin_wave",
     "choose_preferences",
@@ -66,21 +78,26 @@ __all__ = [
     "compare_agreements",
     "current_definitions",
     "decide_handoff",
+    "feedback_answers",
+    "find_lead",
     "finish_wave",
     "import_leads",
     "judge",
     "keep_click",
     "keep_reply",
     "later_by",
+    "leads_by_key",
     "leads_matching",
     "local_day",
     "lock_leads",
     "look",
+    "merge_leads",
     "next_due",
     "next_judging",
     "next_look",
     "next_opening",
     "preferences_of",
+    "record_feedback",
     "record_in",
     "record_reactions",
     "rescore",
@@ -91,6 +108,7 @@ __all__ = [
     "settle_by_hand",
     "settle_messages",
     "sort_reply",
+    "undo_merge",
     "wake_leads",
     "window_close",
 ]

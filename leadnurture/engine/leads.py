@@ -5,7 +5,7 @@ Nothing that is known is erased by silence: an empty cell leaves the value that 
 
 import functools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -15,12 +15,14 @@ from sqlalchemy import Connection
 
 from leadnurture.domain.company import Company
 from leadnurture.domain.condition import Value
+from leadnurture.domain.words import words_of, words_of_address
 from leadnurture.engine.calendar import fill_calendar
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.facts import stored_value
 from leadnurture.engine.freemail import FREE_MAIL
+from leadnurture.engine.identity import BY_ADDRESS, BY_CRM, CRM, EMAIL, OURS, spread_suppression
 from leadnurture.engine.sql import lock_leads_of, run, sql
-from leadnurture.store import Database, stage
+from leadnurture.store import Database, LostRaceError, stage
 from leadnurture.store.work import empty, work_import, work_said
 
 BATCH: Final = 5_000
@@ -47,6 +49,10 @@ LEGAL_FORMS: Final = frozenset(
 )
 
 
+# Of the same person twice in a batch, these stay those of the first row.
+FIRST: Final = frozenset({"email", "email_key", "domain"})
+
+
 @dataclass(frozen=True, slots=True)
 class LeadInput:
     """What somebody tells of a lead. Empty means not told."""
@@ -64,6 +70,10 @@ class LeadInput:
     owner: str = ""
     """Id or address of the person who owns the account."""
     crm_id: str = ""
+    addresses: Sequence[str] = ()
+    """Further ones of the same person."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """His ids on platforms, by the platform's name."""
     facts: Mapping[str, Value] = field(default_factory=dict)
     """By full name, `account.` before those of the account."""
     tags: Sequence[str] = ()
@@ -82,11 +92,13 @@ class Imported:
     updated: int = 0
     unchanged: int = 0
     lead_ids: tuple[int, ...] = ()
+    doubles: tuple[tuple[int, int], ...] = ()
+    """Pairs of leads of which somebody said that they are one: an address or an id of the second was told of the first."""
 
 
 def import_leads(database: Database, leads: Sequence[LeadInput], now: datetime, source: str) -> Imported:
-    """Creates and updates leads and their accounts, by address without regard to case. Safe to repeat: the
-    same leads once.
+    """Creates and updates leads and their accounts. A lead is found by its address without regard to case, else by
+    its id in the CRM, else by a further address or an id on a platform. Safe to repeat: the same leads once.
     """
     total = Imported()
     for start in range(0, len(leads), BATCH):
@@ -97,6 +109,7 @@ def import_leads(database: Database, leads: Sequence[LeadInput], now: datetime, 
             total.updated + done.updated,
             total.unchanged + done.unchanged,
             total.lead_ids + done.lead_ids,
+            total.doubles + done.doubles,
         )
     return total
 
@@ -104,15 +117,20 @@ def import_leads(database: Database, leads: Sequence[LeadInput], now: datetime, 
 def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, source: str) -> Imported:
     definitions = current_definitions(connection)
     company = definitions.company
-    merged = _merged(leads, company)
-    empty(connection, work_import, work_said)
-    stage(connection, work_import, [{"position": place, **row} for place, row in enumerate(merged.values())])
-    stage(connection, work_said, list(_said(leads, now)))
+    same = _one_person(leads)
+    _stage(connection, leads, same, company, now)
+    twice = _match(connection)
+    if twice:  # two rows are about one lead, as only the database knows
+        _stage(connection, leads, same | {key: twice.get(to, to) for key, to in same.items()}, company, now)
+        _match(connection)
+    _keep_account(connection)
     _accounts(connection, now)
     _lock_known(connection)
+    doubles = _release_taken(connection)
     created = _insert_leads(connection, now)
     _update_leads(connection)
     _write_said(connection, now, source)
+    spread_suppression(connection, _TOLD_OF_KEYS)
     fill_calendar(connection, company, now)
     run(
         connection,
@@ -126,12 +144,113 @@ def _import(connection: Connection, leads: Sequence[LeadInput], now: datetime, s
         row.email_key: row.lead_id
         for row in connection.execute(sql("SELECT email_key, lead_id FROM work_import"))
     }
+    if None in ids.values():
+        raise LostRaceError
     touched = connection.execute(sql("SELECT count(*) FROM work_import WHERE is_changed")).scalar_one()
-    known = len(merged) - created
-    return Imported(created, touched, known - touched, tuple(ids[email_key(lead.email)] for lead in leads))
+    known = len(ids) - created
+    same = {key: twice.get(to, to) for key, to in same.items()}
+    lead_ids = tuple(ids[same[email_key(lead.email)]] for lead in leads)
+    return Imported(created, touched, known - touched, lead_ids, doubles)
 
 
-def _merged(leads: Sequence[LeadInput], company: Company) -> dict[str, dict[str, Any]]:
+def _one_person(leads: Sequence[LeadInput]) -> dict[str, str]:
+    """The address under which each lead of a batch is told: of whoever shares an address or an id, the first."""
+    first: dict[tuple[str, str], str] = {}
+    same: dict[str, str] = {}
+    for lead in leads:
+        own = email_key(lead.email)
+        told = [(EMAIL, own), *_keys(lead)]
+        person = next((first[key] for key in told if key in first), own)
+        person = same.setdefault(own, person)
+        for key in told:
+            first.setdefault(key, person)
+    return same
+
+
+def _keys(lead: LeadInput) -> list[tuple[str, str]]:
+    """By what else somebody says that he is known."""
+    addresses = [(EMAIL, email_key(address)) for address in lead.addresses if "@" in address]
+    platforms = [(system.casefold(), key) for system, key in lead.keys.items() if key]
+    return [
+        *addresses,
+        *([(CRM, lead.crm_id)] if lead.crm_id else []),
+        *((system, key) for system, key in platforms if system not in OURS),
+    ]
+
+
+def _stage(
+    connection: Connection,
+    leads: Sequence[LeadInput],
+    same: Mapping[str, str],
+    company: Company,
+    now: datetime,
+) -> None:
+    merged = _merged(leads, same, company)
+    empty(connection, work_import, work_said)
+    stage(connection, work_import, [{"position": place, **row} for place, row in enumerate(merged.values())])
+    stage(connection, work_said, [*_said(leads, same, now), *_words(merged.values())])
+
+
+def _match(connection: Connection) -> dict[str, str]:
+    """Finds the leads that are known. The result says of rows about the same lead under which address they go."""
+    run(
+        connection,
+        f"""
+        UPDATE work_import SET lead_id = coalesce({BY_ADDRESS.format("work_import.email_key")},
+            {BY_CRM.format("work_import.crm_id")},
+            (SELECT min(l.id) FROM work_said s JOIN lead l ON l.email_key = s.text
+              WHERE s.email_key = work_import.email_key AND s.kind = 'key' AND s.name = 'email'),
+            (SELECT min(k.lead_id) FROM work_said s JOIN lead_key k ON k.system = s.name AND k.key = s.text
+              WHERE s.email_key = work_import.email_key AND s.kind = 'key'))""",
+    )
+    rows = connection.execute(
+        sql("""
+            SELECT w.email_key, one.email_key AS first FROM work_import w
+              JOIN (SELECT lead_id, min(position) AS position FROM work_import WHERE lead_id IS NOT NULL
+                     GROUP BY lead_id HAVING count(*) > 1) AS twice ON twice.lead_id = w.lead_id
+              JOIN work_import one ON one.position = twice.position
+             WHERE w.position > twice.position""")
+    )
+    return {row.email_key: row.first for row in rows}
+
+
+def _keep_account(connection: Connection) -> None:
+    """The domain of a further address names no account: his is the one that we know, until another is told."""
+    run(
+        connection,
+        """
+        UPDATE work_import SET account = '', account_key = NULL, derived_key = NULL, domain = NULL
+         WHERE account_key = derived_key AND EXISTS (
+               SELECT 1 FROM lead l WHERE l.id = work_import.lead_id AND l.email_key <> work_import.email_key)""",
+    )
+
+
+def _release_taken(connection: Connection) -> tuple[tuple[int, int], ...]:
+    """Addresses and ids that are another lead's stay there; the result are the pairs that they make one."""
+    pairs = connection.execute(
+        sql("""
+            SELECT w.lead_id, l.id AS other FROM work_import w JOIN lead l ON l.crm_id = w.crm_id AND l.id <> w.lead_id
+             UNION
+            SELECT w.lead_id, k.lead_id FROM work_said s JOIN work_import w ON w.email_key = s.email_key
+              JOIN lead_key k ON k.system = s.name AND k.key = s.text AND k.lead_id <> w.lead_id WHERE s.kind = 'key'
+             UNION
+            SELECT w.lead_id, l.id FROM work_said s JOIN work_import w ON w.email_key = s.email_key
+              JOIN lead l ON l.email_key = s.text AND l.id <> w.lead_id WHERE s.kind = 'key' AND s.name = 'email'
+             ORDER BY 1, 2""")
+    ).all()
+    run(
+        connection,
+        """
+        UPDATE work_import SET crm_id = NULL
+         WHERE EXISTS (SELECT 1 FROM lead l WHERE l.crm_id = work_import.crm_id AND l.id <> coalesce(work_import.lead_id, 0))
+            OR EXISTS (SELECT 1 FROM lead_key k WHERE k.system = 'crm' AND k.key = work_import.crm_id)""",
+    )
+    return tuple((row.lead_id, row.other) for row in pairs)
+
+
+def _merged(
+    leads: Sequence[LeadInput], same: Mapping[str, str], company: Company
+) -> dict[str, dict[str, Any]]:
     """The rows by address: of the same person twice in a batch the later adds to the earlier.
 
     An account without a name bears the one that a colleague's row gives, else that of its domain.
@@ -139,9 +258,11 @@ def _merged(leads: Sequence[LeadInput], company: Company) -> dict[str, dict[str,
     merged: dict[str, dict[str, Any]] = {}
     owners = {person.email.casefold(): person.id for person in company.people}
     for lead in leads:
-        row = merged.setdefault(email_key(lead.email), {})
+        row = merged.setdefault(same[email_key(lead.email)], {})
         told = _columns(lead, owners)
-        row.update({name: value for name, value in told.items() if value or name not in row})
+        row.update(
+            {name: value for name, value in told.items() if name not in row or (value and name not in FIRST)}
+        )
     named = {
         row["domain"]: row["account"] for row in reversed(merged.values()) if row["domain"] and row["account"]
     }
@@ -197,9 +318,15 @@ def _columns(lead: LeadInput, owners: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _said(leads: Sequence[LeadInput], now: datetime) -> Iterator[dict[str, Any]]:
+def _said(leads: Sequence[LeadInput], same: Mapping[str, str], now: datetime) -> Iterator[dict[str, Any]]:
     for lead in leads:
-        key = email_key(lead.email)
+        own = email_key(lead.email)
+        key = same[own]
+        for system, known_as in (*_keys(lead), *([(EMAIL, own)] if own != key else [])):
+            if system != CRM and (system, known_as) != (EMAIL, key):
+                yield _line(key, "key", system, text=known_as)
+                for word in words_of_address(known_as) if system == EMAIL else words_of(known_as):
+                    yield _line(key, "word", word)
         for name, value in lead.facts.items():
             text, number = stored_value(value, now.date())
             yield _line(
@@ -219,6 +346,20 @@ def _said(leads: Sequence[LeadInput], now: datetime) -> Iterator[dict[str, Any]]
                 yield _line(key, kind, name)
         for purpose, at, source, wording in lead.consents:
             yield _line(key, "consent", purpose, text=source, at=at or now, wording=wording)
+
+
+def _words(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """By which words they are found; those of an account once for all its people."""
+    told: set[str] = set()
+    for row in rows:
+        key, crm_id = row["email_key"], row["crm_id"] or ""
+        of_lead = words_of(row["first_name"], row["last_name"], crm_id) | words_of_address(row["email"])
+        for word in of_lead:
+            yield _line(key, "word", word)
+        if row["account"] not in told:
+            told.add(row["account"])
+            for word in words_of(row["account"]):
+                yield _line(key, "account_word", word)
 
 
 def _line(
@@ -283,11 +424,14 @@ def _lock_known(connection: Connection) -> None:
     lock_leads_of(
         connection,
         """
-        SELECT l.id FROM lead l JOIN work_import w ON w.email_key = l.email_key
+        SELECT lead_id FROM work_import WHERE lead_id IS NOT NULL
          UNION
         SELECT l.id FROM lead l JOIN work_import w ON w.account_id = l.account_id
          WHERE EXISTS (SELECT 1 FROM work_said s WHERE s.email_key = w.email_key AND s.kind IN ('account_fact', 'product'))""",
     )
+    gone = "SELECT count(*) FROM work_import w WHERE NOT EXISTS (SELECT 1 FROM lead l WHERE l.id = w.lead_id) AND w.lead_id IS NOT NULL"
+    if connection.execute(sql(gone)).scalar_one():
+        raise LostRaceError
 
 
 def _insert_leads(connection: Connection, now: datetime) -> int:
@@ -298,17 +442,22 @@ def _insert_leads(connection: Connection, now: datetime) -> int:
                           zone, zone_given, luck, fit, engagement, score, crm_id, look_at, created_at)
         SELECT email, email_key, first_name, last_name, account_id, 'prospects', 'new', :now, country, language, role, source,
                zone, zone_given, luck, 0, 0, 0, crm_id, :now, :now
-          FROM work_import w
-         WHERE NOT EXISTS (SELECT 1 FROM lead l WHERE l.email_key = w.email_key) ORDER BY position
+          FROM work_import WHERE lead_id IS NULL ORDER BY position
             ON CONFLICT DO NOTHING""",
         now=now,
     )
     run(
         connection,
         """
-        UPDATE work_import SET lead_id = l.id, account_id = coalesce(work_import.account_id, l.account_id),
+        UPDATE work_import SET lead_id = (SELECT l.id FROM lead l WHERE l.email_key = work_import.email_key)
+         WHERE lead_id IS NULL""",
+    )
+    run(
+        connection,
+        """
+        UPDATE work_import SET account_id = coalesce(work_import.account_id, l.account_id),
                is_changed = CASE WHEN l.created_at = :now AND l.look_at = :now AND l.luck = work_import.luck THEN NULL ELSE FALSE END
-          FROM lead l WHERE l.email_key = work_import.email_key""",
+          FROM lead l WHERE l.id = work_import.lead_id""",
         now=now,
     )
     run(
@@ -380,7 +529,24 @@ _WAKE_COLLEAGUES: Final = """
                            WHERE s.kind IN ('account_fact', 'product') AND (w.is_changed OR w.is_changed IS NULL))
        AND (look_at IS NULL OR look_at > :now)"""
 
+_IS_MAIN: Final = "s.name = 'email' AND EXISTS (SELECT 1 FROM lead l WHERE l.email_key = s.text)"
+_OWN: Final = """
+        SELECT w.email_key, 'key' AS kind, 'email' AS name, w.email_key AS text, w.lead_id
+          FROM work_import w JOIN lead l ON l.id = w.lead_id AND l.email_key <> w.email_key
+         UNION ALL SELECT email_key, kind, name, text, lead_id FROM work_said WHERE kind = 'key'"""
+_TOLD_OF_KEYS: Final = f"SELECT lead_id FROM ({_OWN}) AS told"
+_KEYS: Final = (
+    f"""
+        UPDATE work_import SET is_changed = TRUE
+         WHERE is_changed = FALSE AND lead_id IN (
+            SELECT s.lead_id FROM ({_OWN}) AS s WHERE NOT ({_IS_MAIN})
+               AND NOT EXISTS (SELECT 1 FROM lead_key t WHERE t.system = s.name AND t.key = s.text))""",
+    f"""INSERT INTO lead_key (system, key, lead_id)
+        SELECT name, text, min(lead_id) FROM ({_OWN}) AS s WHERE NOT ({_IS_MAIN})
+         GROUP BY name, text ORDER BY name, text ON CONFLICT DO NOTHING""",
+)
 SAID: Final = (
+    *_KEYS,
     _differs("lead_fact", "lead_fact", "lead_id", _SAME_FACT),
     _fact("lead_fact", "lead_id"),
     _differs("account_fact", "account_fact", "account_id", _SAME_FACT),
@@ -407,7 +573,14 @@ SAID: Final = (
             WHERE consent.withdrawn_at IS NOT NULL AND consent.withdrawn_at < excluded.given_at""",
     _differs("withdrawn", "consent", "lead_id", "t.purpose = s.name AND t.withdrawn_at IS NOT NULL"),
     """UPDATE consent SET withdrawn_at = :now
-        WHERE withdrawn_at IS NULL AND EXISTS (SELECT 1 FROM work_said s
+        WHERE withdrawn_at IS NULL AND lead_id IN (SELECT s.lead_id FROM work_said s WHERE s.kind = 'withdrawn')
+          AND EXISTS (SELECT 1 FROM work_said s
                WHERE s.kind = 'withdrawn' AND s.lead_id = consent.lead_id AND s.name = consent.purpose)""",
     _WAKE_COLLEAGUES,
+    *(
+        f"""INSERT INTO {of}_word ({of}_id, word)
+            SELECT DISTINCT {of}_id, name FROM work_said WHERE kind = '{kind}' AND {of}_id IS NOT NULL
+             ORDER BY {of}_id, name ON CONFLICT DO NOTHING"""
+        for of, kind in (("lead", "word"), ("account", "account_word"))
+    ),
 )

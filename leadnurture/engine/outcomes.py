@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from leadnurture.domain.condition import Condition
 from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.engine.conditions import Scope, compile_condition
+from leadnurture.engine.identity import EMAIL, leads_by_key
 from leadnurture.engine.leads import email_key
 from leadnurture.engine.moves import end_all
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in
@@ -119,14 +120,15 @@ def close_session(
             msg = f"{content} has no session {session!r}; choose one of: {', '.join(known) or 'none'}."
             raise InvalidInputError(msg)
         came = {email_key(email) for email in attended}
+        people = set(leads_by_key(connection, EMAIL, came).values())
         seats = connection.execute(
             sql("""
-                SELECT l.email_key FROM standing s JOIN lead l ON l.id = s.lead_id
+                SELECT l.id, l.email_key FROM standing s JOIN lead l ON l.id = s.lead_id
                  WHERE s.content = :content AND s.session = :session AND s.kind = 'registered' ORDER BY l.id"""),
             {"content": content, "session": session or ""},
-        ).scalars()
+        )
         told: list[tuple[ReactionKind, str]] = [("attended", email) for email in sorted(came)] + [
-            ("missed", email) for email in seats if email not in came
+            ("missed", seat.email_key) for seat in seats if seat.id not in people
         ]
         reactions = [
             NewReaction(

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, select, update
 
 from leadnurture.engine.current import current_definitions
+from leadnurture.engine.identity import find_lead
 from leadnurture.engine.sql import lock_leads, run, some, wake_leads
-from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.errors import InvalidInputError
 from leadnurture.store import Database, note
 from leadnurture.store.instants import to_micros
 from leadnurture.store.tables import ContentTopic, Lead, Preference, UnwantedTopic
@@ -64,24 +65,23 @@ def preferences_of(connection: Connection, lead_id: int, now: datetime) -> Prefe
     return Preferences(frozenset(topics), row.mails, row.paused_until if is_paused else None)
 
 
-def choose_preferences(database: Database, lead_id: int, choice: Choice, by: str, now: datetime) -> None:
+def choose_preferences(database: Database, ref: int, choice: Choice, by: str, now: datetime) -> None:
     """Writes what a lead chose; it holds for every mail that is not being sent already. Safe to repeat.
 
-    NotFoundError for an unknown lead, InvalidInputError for what cannot be chosen. A constant number of
-    statements.
+    `ref` may be a number of before a merge. NotFoundError for an unknown lead, InvalidInputError for what cannot
+    be chosen. A constant number of statements.
     """
 
     def choose(connection: Connection) -> None:
+        lead_id = int(find_lead(connection, ref).id)
         lock_leads(connection, [lead_id])
-        lead = connection.execute(select(leads).where(leads.c.id == lead_id)).first()
-        if lead is None:
-            raise NotFoundError(f"There is no lead {lead_id}.")
+        zone = connection.execute(select(leads.c.zone).where(leads.c.id == lead_id)).scalar_one()
         company = current_definitions(connection).company
         _refuse_unknown(choice, company.topics, company.locales)
         before = preferences_of(connection, lead_id, now)
         paused_until = before.paused_until
         if choice.pause is not None:
-            paused_until = _months_later(now, choice.pause, lead.zone) if choice.pause else None
+            paused_until = _months_later(now, choice.pause, zone) if choice.pause else None
         _write_topics(connection, lead_id, company.topics, choice.topics)
         _write_preference(connection, lead_id, choice.mails, paused_until, now)
         if before.paused_until is not None and (paused_until or now) < before.paused_until:

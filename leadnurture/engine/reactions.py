@@ -44,10 +44,11 @@ from leadnurture.engine.calendar import local_day
 from leadnurture.engine.clicks import keep_told_clicks
 from leadnurture.engine.conditions import argument_matches
 from leadnurture.engine.current import current_definitions
+from leadnurture.engine.identity import BY_ADDRESS, BY_NUMBER
 from leadnurture.engine.sending import PLACE_OF
 from leadnurture.engine.sql import lock_leads_of, run, some, sql
 from leadnurture.errors import InvalidInputError
-from leadnurture.store import Database, stage
+from leadnurture.store import Database, LostRaceError, stage
 from leadnurture.store.tables import Lead, Point
 from leadnurture.store.work import empty, work_reaction
 
@@ -125,11 +126,14 @@ def record_in(
     )
     _find_leads(connection)
     lock_leads_of(connection, "SELECT lead_id FROM work_reaction")
-    unknown = (
-        connection.execute(sql("SELECT position FROM work_reaction WHERE lead_id IS NULL ORDER BY position"))
-        .scalars()
-        .all()
-    )
+    lost = connection.execute(
+        sql("""
+            SELECT w.position, w.lead_id FROM work_reaction w LEFT JOIN lead l ON l.id = w.lead_id
+             WHERE l.id IS NULL ORDER BY w.position""")
+    ).all()
+    if any(row.lead_id is not None for row in lost):  # became one with another while we waited
+        raise LostRaceError
+    unknown = [row.position for row in lost]
     kinds = {reaction.kind for reaction in reactions}
     clicks = keep_told_clicks(connection, now) if "clicked" in kinds else 0
     fresh = insert_fresh(connection) if kinds != {"clicked"} else 0
@@ -185,10 +189,9 @@ def _find_leads(connection: Connection) -> None:
     )
     run(
         connection,
-        """
-        UPDATE work_reaction SET lead_id = (
-            SELECT l.id FROM lead l WHERE l.email_key = work_reaction.email_key OR l.id = work_reaction.lead_id
-             ORDER BY l.id LIMIT 1)
+        f"""
+        UPDATE work_reaction SET lead_id = coalesce({BY_ADDRESS.format("work_reaction.email_key")},
+            {BY_NUMBER.format("work_reaction.lead_id")})
          WHERE message_id IS NULL OR lead_id IS NULL""",
     )
     # Standing reactions are one per session, others one per second: the same thing told under a new id.
@@ -377,24 +380,33 @@ def _prove_mails(connection: Connection, now: datetime) -> None:
 
 def _suppress(connection: Connection, now: datetime) -> None:
     """Unsubscribed, bounced and complained hold at once: the address is never mailed again, its queue is
-    cancelled.
+    cancelled. Who unsubscribes or complains does so for every address of his; a bounce is one address's.
 
     The weightiest reason stands, whatever was told first; by chance they weigh as they stand in the alphabet.
     """
     kinds = ", ".join(f"'{kind}'" for kind in sorted(ENDING_KINDS))
-    gone = f"SELECT lead_id FROM work_reaction WHERE reaction_id IS NOT NULL AND kind IN ({kinds})"
+    ending = f"w.reaction_id IS NOT NULL AND w.kind IN ({kinds})"
+    mailed = "m.facts ->> 'to'" if connection.dialect.name == "sqlite" else "CAST(m.facts AS json) ->> 'to'"
+    bounced = f"coalesce(w.email_key, (SELECT lower({mailed}) FROM message m WHERE m.id = w.message_id AND m.facts <> ''))"
     run(
         connection,
         f"""
         INSERT INTO suppression (email_key, reason, at)
-        SELECT l.email_key, max(w.kind), :now
-          FROM work_reaction w JOIN lead l ON l.id = w.lead_id
-         WHERE w.reaction_id IS NOT NULL AND w.kind IN ({kinds}) GROUP BY l.email_key ORDER BY l.email_key
+        SELECT email_key, max(kind), :now
+          FROM (SELECT l.email_key, w.kind FROM work_reaction w JOIN lead l ON l.id = w.lead_id
+                 WHERE {ending} AND (w.kind <> 'bounced' OR coalesce({bounced}, l.email_key) = l.email_key)
+                 UNION ALL
+                SELECT k.key, w.kind FROM work_reaction w JOIN lead_key k ON k.lead_id = w.lead_id AND k.system = 'email'
+                 WHERE {ending} AND (w.kind <> 'bounced' OR {bounced} = k.key)) AS his
+         WHERE TRUE GROUP BY email_key ORDER BY email_key
             ON CONFLICT (email_key) DO UPDATE SET reason = excluded.reason WHERE suppression.reason < excluded.reason""",
         now=now,
     )
     run(
         connection,
-        f"UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'suppressed' WHERE status = 'planned' AND lead_id IN ({gone})",
+        f"""
+        UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'suppressed'
+         WHERE status = 'planned' AND lead_id IN (SELECT l.id FROM work_reaction w JOIN lead l ON l.id = w.lead_id
+                 JOIN suppression s ON s.email_key = l.email_key WHERE {ending})""",
         now=now,
     )

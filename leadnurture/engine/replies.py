@@ -65,11 +65,11 @@ def keep_reply(connection: Connection, reply: NewReply, now: datetime) -> None:
     )
     unsorted = sql("SELECT count(*) FROM reply WHERE inbox_id = :inbox AND sorted_at IS NULL")
     if connection.execute(unsorted, {"inbox": reply.inbox_id}).scalar_one():
-        listening = list(_listening(connection, reply.lead_id))
-        pause_enrollments(connection, f"SELECT {reply.lead_id}", now, PAUSE, "replied", spared=listening)
+        spared = list(listening(connection, reply.lead_id))
+        pause_enrollments(connection, f"SELECT {reply.lead_id}", now, PAUSE, "replied", spared=spared)
 
 
-def _listening(connection: Connection, lead_id: int) -> Iterator[int]:
+def listening(connection: Connection, lead_id: int) -> Iterator[int]:
     """The enrollments whose step or program says what a reply leads to."""
     active = enrollments.c.lead_id == lead_id, enrollments.c.status == "active"
     for row in connection.execute(select(enrollments).where(*active)).all():

@@ -105,6 +105,8 @@ def _store(database: Database, chunk: Sequence[ImportedLead], report: ImportRepo
     report.created += imported.created
     report.updated += imported.updated
     report.unchanged += len(chunk) - imported.created - imported.updated
+    for lead_id, other in imported.doubles:
+        report.warn(f"leads {lead_id} and {other} may be one person: both bear the same address or id")
     attended = [
         NewReaction(
             "attended", f"import:{lead_id}:attended:{content}", "import", lead_id=lead_id, content=content

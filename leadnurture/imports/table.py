@@ -17,6 +17,8 @@ from leadnurture.imports.cells import UnusableCellError
 
 REASON: Final = "reason"
 ACCOUNT: Final = "account."
+AT: Final = "id_at_"
+"""A column `id at zoom` holds the ids of leads on the platform `zoom`."""
 # What spreadsheets call our columns, without capitals, blanks, dots and dashes.
 SPELLINGS: Final[Mapping[str, str]] = {
     "email": "email", "e_mail": "email", "mail": "email", "email_address": "email", "address": "email",
@@ -26,6 +28,7 @@ SPELLINGS: Final[Mapping[str, str]] = {
     "organization": "account", "country": "country", "language": "language", "role": "role",
     "zone": "zone", "time_zone": "zone", "timezone": "zone", "source": "source", "lead_source": "source",
     "owner": "owner", "account_owner": "owner", "account_manager": "owner", "crm_id": "crm_id",
+    "further_addresses": "addresses", "other_addresses": "addresses",
     "tags": "tags", "interests": "interests", "topics": "interests", "products": "products",
     "attended": "attended", "consent": "consent", "consent_at": "consent_at", "consent_on": "consent_at",
     "consent_source": "consent_source", "consent_wording": "consent_wording", "withdrawn": "withdrawn",
@@ -76,6 +79,8 @@ class LeadTable:
             source=row.get("source", ""),
             owner=self._owner(line, row.get("owner", "")),
             crm_id=row.get("crm_id", ""),
+            addresses=tuple(map(cells.address, cells.words(row.get("addresses", "")))),
+            keys={name.removeprefix(AT): row[name] for name in row if name.startswith(AT)},
             facts=self._facts_of(cells_of_row),
             tags=cells.words(row.get("tags", "")),
             interests=self._known(
@@ -150,7 +155,7 @@ def _assign(
     }
     for index, title in enumerate(header):
         key = _key(title)
-        own, fact = SPELLINGS.get(key), by_key.get(key)
+        own, fact = SPELLINGS.get(key, key if key.startswith(AT) else None), by_key.get(key)
         if own in columns or fact in facts:
             raise InvalidInputError(f'Two columns mean the same as "{title}"; remove one of them.')
         if own:

@@ -4,6 +4,7 @@ One idea to hold: an item counts once by its teller's id. One that cannot be use
 and remedy; the others are recorded.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,10 +39,9 @@ from leadnurture.store.tables import metadata
 SOURCE: Final = "api"
 OUTCOMES: Final[Mapping[str, Literal["won", "lost"]]] = {"deal_won": "won", "deal_lost": "lost"}
 DEAL_WON: Final = "account.deal_won"
-NO_LEAD: Final = ("email", "no lead has this address", "tell of the lead by POST /api/leads first")
+NO_LEAD: Final = ("email", "no lead has this address or id", "tell of the lead by POST /api/leads first")
 ITEM: Final = metadata.tables["inbox_item"]
 _DEAL: Final = metadata.tables["deal"]
-_LEAD: Final = metadata.tables["lead"]
 
 
 @dataclass
@@ -100,18 +100,20 @@ def _definitions(database: Database) -> Definitions:
 def _record(database: Database, told: Mapping[int, ToldReaction], outcome: Outcome, now: datetime) -> None:
     if not told:
         return
+    with database.read() as connection:
+        leads = _leads_of(connection, told)
     reactions = [
         engine.NewReaction(
             kind=item.kind,
             key=item.id,
             source=SOURCE,
             at=item.at,
-            email=item.email,
+            lead_id=leads.get(index),
             content=item.content,
             session=item.session,
             argument=item.argument,
         )
-        for item in told.values()
+        for index, item in told.items()
     ]
     recorded = engine.record_reactions(database, reactions, now)
     indexes = list(told)
@@ -124,10 +126,10 @@ def _set_deals(database: Database, told: Mapping[int, ToldDeal], outcome: Outcom
     if not told:
         return
     with database.read() as connection:
-        leads = _leads_by_email(connection, [item.email for item in told.values()])
+        leads = _leads_of(connection, told)
         known = _known(connection, _DEAL.c.key, [f"{SOURCE}:{item.id}" for item in told.values()])
     for index, item in told.items():
-        lead_id = leads.get(item.email.casefold())
+        lead_id = leads.get(index)
         key = f"{SOURCE}:{item.id}"
         if lead_id is None:
             outcome.faults.append(Fault(index, *NO_LEAD, id=item.id))
@@ -138,10 +140,18 @@ def _set_deals(database: Database, told: Mapping[int, ToldDeal], outcome: Outcom
             outcome.recorded += 1
 
 
-def _leads_by_email(connection: Connection, emails: Sequence[str]) -> dict[str, int]:
-    keys = {email.casefold() for email in emails}
-    found = connection.execute(select(_LEAD.c.email_key, _LEAD.c.id).where(_LEAD.c.email_key.in_(keys)))
-    return {row.email_key: row.id for row in found}
+def _leads_of(connection: Connection, told: Mapping[int, ToldReaction | ToldDeal]) -> dict[int, int]:
+    """The leads of the items, by index; two statements a system."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for item in told.values():
+        for system, key in item.known_as:
+            wanted[system].add(key)
+    known = {system: engine.leads_by_key(connection, system, keys) for system, keys in wanted.items()}
+    found = {
+        index: next((known[system][key] for system, key in item.known_as if key in known[system]), None)
+        for index, item in told.items()
+    }
+    return {index: lead_id for index, lead_id in found.items() if lead_id is not None}
 
 
 def _known(connection: Connection, column: Any, keys: Sequence[str], *where: Any) -> set[str]:  # noqa: ANN401 - columns

@@ -4,7 +4,7 @@ An item that cannot be used becomes a `Fault` with place and remedy; the others 
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
@@ -26,6 +26,7 @@ from pydantic_core import ErrorDetails, from_json
 from leadnurture.domain.condition import Value
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import STANDING_KINDS, FactKind, ReactionKind
+from leadnurture.engine import CRM, EMAIL
 from leadnurture.errors import InvalidInputError
 
 Item = TypeVar("Item")
@@ -87,6 +88,8 @@ class ToldLead(_Told):
     source: Line = ""
     owner: Line = ""
     crm_id: Line = ""
+    addresses: tuple[EmailStr, ...] = Field(default=(), max_length=20)
+    keys: dict[Name, Name] = Field(default={}, max_length=20)
 
     facts: dict[Name, FactValue] = Field(default={}, max_length=100)
     tags: tuple[Name, ...] = Field(default=(), max_length=100)
@@ -96,13 +99,35 @@ class ToldLead(_Told):
     withdrawn: tuple[Name, ...] = Field(default=(), max_length=20)
 
 
-class ToldReaction(_Told):
+class _OfLead(_Told):
+    """About a lead, found by an address, the CRM's id or the id on a platform: by the first that we know."""
+
+    email: Name | None = None
+    crm_id: Name | None = None
+    keys: dict[Name, Name] = Field(default={}, max_length=20)
+
+    @property
+    def known_as(self) -> Iterator[tuple[str, str]]:
+        """(system, key), the best first."""
+        if self.email:
+            yield EMAIL, self.email.casefold()
+        if self.crm_id:
+            yield CRM, self.crm_id
+        yield from ((system.casefold(), key) for system, key in self.keys.items())
+
+    @model_validator(mode="after")
+    def _says_of_whom(self) -> Self:
+        if not any(self.known_as):
+            raise ValueError("does not say of whom it tells: add `email`, `crm_id` or `keys`")
+        return self
+
+
+class ToldReaction(_OfLead):
     """Something a lead did."""
 
     id: Name
     """The caller's id: the same one twice is recorded once."""
     kind: ReactionKind
-    email: Name
     at: AwareDatetime | None = None
     content: Name | None = None
     session: Name | None = None
@@ -117,12 +142,11 @@ class ToldReaction(_Told):
         return self
 
 
-class ToldDeal(_Told):
+class ToldDeal(_OfLead):
     """What became of a lead in the end."""
 
     id: Name
     kind: Literal["deal_won", "deal_lost"]
-    email: Name
     value: float | None = Field(default=None, ge=0)
 
 

@@ -45,6 +45,9 @@ OWES_NO_ANSWER: Final = (
     "NOT EXISTS (SELECT 1 FROM reply u WHERE u.lead_id = m.lead_id AND u.sorted_at IS NULL)"
 )
 """No reply of the lead waits for somebody to sort it."""
+WANTS_NO_MAIL: Final = """EXISTS (SELECT 1 FROM lead_key a JOIN suppression u ON u.email_key = a.key
+                              WHERE a.lead_id = m.lead_id AND a.system = 'email' AND u.reason <> 'bounced')"""
+"""He has unsubscribed at another address of his."""
 
 
 class Pick(NamedTuple):
@@ -153,7 +156,7 @@ def claim(
     until: datetime,
 ) -> Claimed:
     """Judges reserved messages and claims those that may leave. A constant number of statements."""
-    lock_leads(connection, sorted({pick.lead_id for pick in picks}))
+    lock_leads(connection, sorted({pick.lead_id for pick in picks}), may_be_gone=True)
     definitions = current_definitions(connection)
     _stage_picks(connection, picks)
     _judge(connection, definitions, owner, now)
@@ -187,7 +190,7 @@ def _judge(connection: Connection, definitions: Definitions, owner: str, now: da
                         WHEN e.status = 'paused' OR e.due_at <= :now OR l.look_at <= :now THEN 'waits'
                         WHEN NOT ({OWES_NO_ANSWER}) THEN 'waits'
                         WHEN m.track <> l.track THEN 'track'
-                        WHEN s.email_key IS NOT NULL THEN 'suppressed'
+                        WHEN s.email_key IS NOT NULL OR {WANTS_NO_MAIL} THEN 'suppressed'
                         WHEN m.needs_consent AND r.consent IS NOT NULL AND NOT EXISTS (
                              SELECT 1 FROM consent k WHERE k.lead_id = l.id AND k.purpose = r.consent
                                 AND k.given_at <= :now AND k.withdrawn_at IS NULL) THEN 'consent'

@@ -19,11 +19,13 @@ from sqlalchemy import Connection, text
 
 from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.engine import (
+    EMAIL,
     NewReaction,
     NewReply,
     Settled,
     current_definitions,
     keep_reply,
+    leads_by_key,
     lock_leads,
     record_in,
     settle_messages,
@@ -140,11 +142,9 @@ def _matched(connection: Connection, mail: Incoming, answered: int | None) -> _M
     for message_id in _referred(connection, mail.references):
         if (lead_id := _lead_of(connection, message_id)) is not None:
             return _Message(message_id, lead_id, "reference")
-    row = connection.execute(_BY_ADDRESS, {"email": mail.sender.casefold()}).first()
-    return None if row is None else _Message(None, int(row.id), "address")
-
-
-_BY_ADDRESS: Final = text("SELECT id FROM lead WHERE email_key = :email")
+    sender = mail.sender.casefold()
+    lead_id = leads_by_key(connection, EMAIL, [sender]).get(sender)
+    return None if lead_id is None else _Message(None, lead_id, "address")
 
 
 def _referred(connection: Connection, header_ids: Sequence[str]) -> list[int]:

@@ -4,6 +4,7 @@ from leadnurture.reports.chart import ChartCounts, program_chart
 from leadnurture.reports.handoffs import HandoffList, HandoffRow, handoff, handoff_list
 from leadnurture.reports.journeys import Journey, journey
 from leadnurture.reports.lists import LeadRow, MailRow, leads, outbox
+from leadnurture.reports.person import person
 from leadnurture.reports.plain import as_json
 from leadnurture.reports.programs import (
     ProgramChart,
@@ -39,6 +40,7 @@ __all__ = [
     "journey",
     "leads",
     "outbox",
+    "person",
     "program_chart",
     "program_page",
     "programs",

@@ -4,18 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Row, select
 
 from leadnurture import engine
 from leadnurture.domain.definitions import Definitions
-from leadnurture.errors import NotFoundError
 from leadnurture.profile import Evidence, evidence
 from leadnurture.reports.coming import Coming, Standing, coming
 from leadnurture.reports.story import Entry, Setting, story
 from leadnurture.store.tables import metadata
 
 LEAD: Final = metadata.tables["lead"]
+MERGE: Final = metadata.tables["lead_merge"]
+KEY: Final = metadata.tables["lead_key"]
 CONSENT: Final = metadata.tables["consent"]
 INTEREST: Final = metadata.tables["interest"]
 SUPPRESSION: Final = metadata.tables["suppression"]
@@ -63,11 +65,29 @@ class EnrollmentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeRow:
+    """That the lead was made one with another."""
+
+    id: int
+    gone_id: int
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Journey:
     """Everything about one lead."""
 
     now: datetime
     who: Evidence
+    owner: str
+    """The name of the account's owner; empty where there is none."""
+    crm: tuple[str, str] | None
+    """(id in the CRM, address at which it shows the lead; empty where the company names none)."""
+    keys: tuple[tuple[str, str], ...]
+    """(system, key) by which the lead is known, too: further addresses, ids on platforms, former numbers."""
+    merges: tuple[MergeRow, ...]
+    """Those that may be undone, newest first."""
     zone: str
     stage_since: datetime
     created_at: datetime
@@ -96,7 +116,7 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
 
     Some thirty statements, whatever happened; one more for each program of a lead that is in none.
     """
-    lead = _lead(connection, lead_ref)
+    lead = engine.find_lead(connection, lead_ref)
     definitions = engine.current_definitions(connection)
     setting = Setting(definitions.company, _titles(connection), lead.zone, now)
     consents = _consents(connection, lead.id)
@@ -104,9 +124,14 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
     standing = Standing(lead, suppression, {row.purpose: row.withdrawn_at is None for row in consents})
     agreement = definitions.agreement(lead.track)
     threshold = agreement.stage("qualified").when
+    who = evidence(connection, [lead.id], now)[lead.id]
     return Journey(
         now=now,
-        who=evidence(connection, [lead.id], now)[lead.id],
+        who=who,
+        owner=setting.person(who.owner) if who.owner else "",
+        crm=_crm(lead.crm_id, definitions),
+        keys=_keys(connection, lead.id),
+        merges=_merges(connection, lead.id, setting),
         zone=lead.zone,
         stage_since=lead.stage_since,
         created_at=lead.created_at,
@@ -126,13 +151,22 @@ def journey(connection: Connection, lead_ref: int | str, now: datetime) -> Journ
     )
 
 
-def _lead(connection: Connection, lead_ref: int | str) -> Row[Any]:
-    named = str(lead_ref).strip()
-    is_it = LEAD.c.id == int(named) if named.isdecimal() else LEAD.c.email_key == named.casefold()
-    row = connection.execute(select(LEAD).where(is_it)).first()
-    if row is None:
-        raise NotFoundError(f"There is no lead {named!r}; give an address or the number of a lead.")
-    return row
+def _keys(connection: Connection, lead_id: int) -> tuple[tuple[str, str], ...]:
+    question = select(KEY.c.system, KEY.c.key).where(KEY.c.lead_id == lead_id)
+    return tuple((row.system, row.key) for row in connection.execute(question.order_by(*KEY.primary_key)))
+
+
+def _merges(connection: Connection, lead_id: int, setting: Setting) -> tuple[MergeRow, ...]:
+    columns = MERGE.c.id, MERGE.c.gone_id, MERGE.c.at, MERGE.c.by
+    question = select(*columns).where(MERGE.c.kept_id == lead_id, MERGE.c.undone_at.is_(None))
+    rows = connection.execute(question.order_by(MERGE.c.id.desc()))
+    return tuple(MergeRow(row.id, row.gone_id, row.at, setting.person(row.by)) for row in rows)
+
+
+def _crm(crm_id: str | None, definitions: Definitions) -> tuple[str, str] | None:
+    if not crm_id:
+        return None
+    return crm_id, definitions.company.crm_link.replace("{id}", quote(crm_id, safe=""))
 
 
 def _titles(connection: Connection) -> dict[str, str]:

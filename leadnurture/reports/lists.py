@@ -6,8 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    exists,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
+from leadnurture.domain.vocabulary import STAGES, Stage, Track
+from leadnurture.domain.words import end_of, prefixes_of
 from leadnurture.profile.evidence import name_of
 from leadnurture.reports.ways import mail_trouble
 from leadnurture.store.tables import metadata
@@ -17,7 +29,14 @@ ACCOUNT: Final = metadata.tables["account"]
 ENROLLMENT: Final = metadata.tables["enrollment"]
 MESSAGE: Final = metadata.tables["message"]
 CONTENT: Final = metadata.tables["content"]
+WORD: Final = metadata.tables["lead_word"]
+ACCOUNT_WORD: Final = metadata.tables["account_word"]
 PAGE: Final = 50
+FEW: Final = 2_000
+"""So many ids are looked up for a filter; what more leads meet is soon met by a page of them."""
+
+Place = tuple[int, int]
+"""Where a lead stands in the list: (score, id)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +57,11 @@ class LeadRow:
     programs: tuple[str, ...]
     """In which the lead is now."""
     created_at: datetime
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the list."""
+        return self.score, self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +90,123 @@ class MailRow:
     """Whether it can be shown as it was sent."""
 
 
-def leads(
+def leads(  # noqa: PLR0913 - the filters of a list
     connection: Connection,
     *,
     search: str = "",
-    track: str | None = None,
-    stage: str | None = None,
+    track: Track = "prospects",
+    stage: Stage | None = None,
     program: str | None = None,
+    least: int | None = None,
     limit: int = PAGE,
-    before: int | None = None,
+    before: Place | None = None,
 ) -> tuple[LeadRow, ...]:
-    """Leads that match all filters, newest first; `before` is the id with which the last page ended."""
-    question = select(LEAD, ACCOUNT.c.name.label("account")).outerjoin(
-        ACCOUNT, ACCOUNT.c.id == LEAD.c.account_id
+    """Leads of a track that match all filters, highest score first; `least` is a score, `before` the place of
+    the last row of the page before.
+
+    As quick whatever the number of leads: what few have is looked up and put together, what many have is
+    tried on the list in its order until the page is full.
+    """
+    filters = [] if program is None else [_in_program(program)]
+    filters += [_with_word(prefix) for prefix in prefixes_of(search)]
+    if search.strip() and len(filters) == (program is not None):
+        return ()  # signs alone are in no name
+    few, many = _looked_up(connection, filters)
+    if few is not None and not few:
+        return ()
+    conditions = [each.is_true for each in many]
+    if least is not None:
+        conditions.append(LEAD.c.score >= least)
+    if before is not None:
+        conditions.append(tuple_(LEAD.c.score, LEAD.c.id) < tuple_(*before))
+    where = track, (stage,) if stage else STAGES
+    ids = _of_all(*where, conditions, limit) if few is None else _of_few(few, *where, conditions, limit)
+    return _rows(connection, ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """A condition in two forms: the ids for which it is true, and whether it is true of a row of `lead`."""
+
+    ids: Select[Any]
+    is_true: ColumnElement[bool]
+
+
+def _with_word(prefix: str) -> _Filter:
+    """A word of his, or of his account, begins so."""
+    his = WORD.c.word >= prefix, WORD.c.word < end_of(prefix)
+    its = ACCOUNT_WORD.c.word >= prefix, ACCOUNT_WORD.c.word < end_of(prefix)
+    of_people = select(LEAD.c.id).join(ACCOUNT_WORD, ACCOUNT_WORD.c.account_id == LEAD.c.account_id)
+    either = union_all(
+        select(select(WORD.c.lead_id).where(*his).limit(FEW + 1).subquery().c.lead_id),
+        select(of_people.where(*its).order_by(ACCOUNT_WORD.c.word).limit(FEW + 1).subquery().c.id),
+    ).subquery()
+    has_one = or_(
+        exists().where(WORD.c.lead_id == LEAD.c.id, *his),
+        exists().where(ACCOUNT_WORD.c.account_id == LEAD.c.account_id, *its),
     )
-    for word in search.casefold().split():
-        question = question.where(_found(word))
-    for column, wanted in ((LEAD.c.track, track), (LEAD.c.stage, stage)):
-        question = question.where(column == wanted) if wanted else question
-    if program:
-        is_in = exists().where(ENROLLMENT.c.lead_id == LEAD.c.id, ENROLLMENT.c.program == program, _is_live())
-        question = question.where(is_in)
-    rows = connection.execute(_page(question, LEAD.c.id, limit, before)).all()
+    return _Filter(select(either), has_one)
+
+
+def _in_program(program: str) -> _Filter:
+    """He is in it now."""
+    live = ENROLLMENT.c.program == program, _is_live()
+    return _Filter(
+        select(ENROLLMENT.c.lead_id).where(*live).limit(FEW + 1),
+        exists().where(ENROLLMENT.c.lead_id == LEAD.c.id, *live),
+    )
+
+
+def _looked_up(connection: Connection, filters: Sequence[_Filter]) -> tuple[set[int] | None, list[_Filter]]:
+    """The leads that meet every filter which few meet, None where there is no such filter; and the others."""
+    few: set[int] | None = None
+    many: list[_Filter] = []
+    for each in filters:
+        found = connection.scalars(each.ids).all()
+        if len(found) > FEW:
+            many.append(each)
+        else:
+            few = set(found) if few is None else few & set(found)
+    return few, many
+
+
+def _of_few(
+    few: set[int],
+    track: Track,
+    stages: Sequence[Stage],
+    conditions: Sequence[ColumnElement[bool]],
+    limit: int,
+) -> Select[Any]:
+    """The ids of a page out of these. The index of the list is of no use here, and must not be taken."""
+    chosen = LEAD.c.id.in_(sorted(few)), LEAD.c.track.concat("") == track, LEAD.c.stage.concat("").in_(stages)
+    order = LEAD.c.score.desc(), LEAD.c.id.desc()
+    return select(LEAD.c.id).where(*chosen, *conditions).order_by(*order).limit(limit)
+
+
+def _of_all(
+    track: Track, stages: Sequence[Stage], conditions: Sequence[ColumnElement[bool]], limit: int
+) -> Select[Any]:
+    """The ids of a page. A stage at a time, since in each of them the index has the order of the list."""
+    order = LEAD.c.score.desc(), LEAD.c.id.desc()
+    each = [
+        select(LEAD.c.score, LEAD.c.id)
+        .where(LEAD.c.track == track, LEAD.c.stage == stage, *conditions)
+        .order_by(*order)
+        .limit(limit)
+        for stage in stages
+    ]
+    pages = union_all(*(select(one.subquery()) for one in each)).subquery()
+    return select(pages.c.id).order_by(pages.c.score.desc(), pages.c.id.desc()).limit(limit)
+
+
+def _rows(connection: Connection, ids: Select[Any]) -> tuple[LeadRow, ...]:
+    question = (
+        select(LEAD, ACCOUNT.c.name.label("account"))
+        .outerjoin(ACCOUNT, ACCOUNT.c.id == LEAD.c.account_id)
+        .where(LEAD.c.id.in_(connection.scalars(ids).all()))
+        .order_by(LEAD.c.score.desc(), LEAD.c.id.desc())
+    )
+    rows = connection.execute(question).all()
     enrolled = _enrolled(connection, [row.id for row in rows])
     return tuple(
         LeadRow(
@@ -158,13 +277,9 @@ def _page(question: Select[Any], key: Any, limit: int, before: int | None) -> Se
     return question.order_by(key.desc()).limit(limit)
 
 
-def _found(word: str) -> Any:  # noqa: ANN401 - a truth in SQL
-    texts = LEAD.c.email_key, func.lower(LEAD.c.first_name), func.lower(LEAD.c.last_name), ACCOUNT.c.name_key
-    return or_(*(text.contains(word, autoescape=True) for text in texts))
-
-
-def _is_live() -> Any:  # noqa: ANN401 - as above
-    return ENROLLMENT.c.status.in_(("active", "paused"))
+def _is_live() -> ColumnElement[bool]:
+    # Written out, not bound: only then does a database see that the index of the living has them all.
+    return ENROLLMENT.c.status.in_([literal_column("'active'"), literal_column("'paused'")])
 
 
 def _enrolled(connection: Connection, lead_ids: Sequence[int]) -> Mapping[int, list[str]]:

@@ -1,5 +1,6 @@
 """The told story of a lead: every row as an entry with its moment, its words and its reason, in order."""
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from leadnurture.domain.clicks import TAKEN_BACK
 from leadnurture.domain.company import Company
 from leadnurture.profile.telling import agreement_told, date_told, local, moment_told, told
 from leadnurture.reports.ways import mail_trouble, rule_told
+from leadnurture.store.instants import from_micros
 from leadnurture.store.tables import metadata
 
 ENROLLMENT: Final = metadata.tables["enrollment"]
@@ -27,13 +29,16 @@ STAGE_CHANGE: Final = metadata.tables["stage_change"]
 HANDOFF: Final = metadata.tables["handoff"]
 CONSENT: Final = metadata.tables["consent"]
 DEAL: Final = metadata.tables["deal"]
+NOTE: Final = metadata.tables["lead_note"]
+MERGE: Final = metadata.tables["lead_merge"]
 
 EntryKind = Literal[
-    "came", "consent", "reaction", "click", "points", "stage", "handoff", "moved", "mail", "deal"
+    "came", "consent", "reaction", "click", "points", "stage", "handoff", "moved", "mail", "deal", "note"
 ]
 # What happened at one instant is told in the order of cause and effect.
 ORDER: Final[tuple[EntryKind, ...]] = (
     "came", "consent", "reaction", "click", "points", "mail", "stage", "handoff", "moved", "deal",
+    "note",
 )  # fmt: skip
 # The provider's answers are told under their mail.
 OF_THE_MAIL: Final = frozenset({"delivered", "opened"})
@@ -106,7 +111,8 @@ class Setting:
 
 
 def story(connection: Connection, lead: Row[Any], setting: Setting) -> tuple[Entry, ...]:
-    """Everything so far, oldest first. Eleven statements."""
+    """Everything so far, oldest first. Thirteen statements."""
+    notes = _of(connection, NOTE, lead.id)
     clicks = _of(connection, CLICK, lead.id)
     reactions = _of(connection, REACTION, lead.id)
     points, interests = _of(connection, POINT, lead.id), _of(connection, INTEREST, lead.id)
@@ -114,7 +120,10 @@ def story(connection: Connection, lead: Row[Any], setting: Setting) -> tuple[Ent
         Entry(lead.created_at, "came", "Came to us", f"source: {lead.source}" if lead.source else "")
     ]
     entries += _consents(_of(connection, CONSENT, lead.id))
-    entries += _reactions(reactions, clicks, points, interests, setting)
+    said = {row.reaction_id: row for row in notes if row.reaction_id is not None}
+    entries += _reactions(reactions, clicks, points, interests, setting, said)
+    entries += [_note(row, setting) for row in notes if row.reaction_id is None]
+    entries += _merges(connection, lead.id, setting)
     entries += _clicks(clicks, setting)
     entries += _revisions(_of(connection, REVISION, lead.id), clicks, setting)
     entries += _points(points, setting)
@@ -144,6 +153,7 @@ def _reactions(
     points: Iterable[Row[Any]],
     interests: Iterable[Row[Any]],
     setting: Setting,
+    notes: Mapping[int, Row[Any]],
 ) -> Iterator[Entry]:
     click_of = {click.reaction_id: click for click in clicks}
     earned: dict[int, list[str]] = defaultdict(list)
@@ -158,6 +168,8 @@ def _reactions(
         text = told(row.kind, about, row.argument) + (f", session {row.session}" if row.session else "")
         click = click_of.get(row.id)
         why = [*earned[row.id], *_told_by(row, setting), *([] if click is None else [_judged(click)])]
+        if row.id in notes:
+            why.append(_said(notes[row.id], setting))
         yield Entry(
             row.recorded_at,
             "click" if row.counts_at is None else "reaction",
@@ -168,6 +180,43 @@ def _reactions(
             click_id=None if click is None else click.id,
             judgement=None if click is None else click.judgement,
         )
+
+
+def _said(note: Row[Any], setting: Setting) -> str:
+    """To whom he gave an answer, and in which words."""
+    words = f": “{note.text}”" if note.text else ""
+    return f"told to {setting.person(note.by)} {note.channel}{words}"
+
+
+def _note(row: Row[Any], setting: Setting) -> Entry:
+    return Entry(row.at, "note", f"{setting.person(row.by)} noted", row.text)
+
+
+def _merges(connection: Connection, lead_id: int, setting: Setting) -> Iterator[Entry]:
+    """That two became one, with the consents of the other that gave way to his own."""
+    question = select(MERGE).where(MERGE.c.kept_id == lead_id).order_by(MERGE.c.id)
+    for row in connection.execute(question):
+        gone = _gone(row.body, row.gone_id)
+        who = f"lead {row.gone_id}, {gone['lead'][0]['email']}"
+        yield Entry(row.at, "note", f"{setting.person(row.by)} made one with {who}", f"Merge {row.id}.")
+        if row.undone_at:
+            yield Entry(row.undone_at, "note", f"{setting.person(row.undone_by)} undid merge {row.id}", who)
+            continue
+        for lost in gone.get("consent", ()):
+            about, so = f"to {lost['purpose']}", f"as {who}"
+            given, withdrawn = from_micros(lost["given_at"]), lost["withdrawn_at"]
+            yield Entry(given, "consent", f"Consented {about}", f"{lost['source']}, {so}".removeprefix(", "))
+            if withdrawn:
+                yield Entry(from_micros(withdrawn), "consent", f"Withdrew the consent {about}", so)
+
+
+def _gone(body: str, lead_id: int) -> Mapping[str, list[Mapping[str, Any]]]:
+    """The rows of the other for which there was no place beside those of the one who was kept, by table."""
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for change in json.loads(body)["changes"]:
+        if change["is"] is None and lead_id in {change["was"].get("lead_id"), change["was"].get("id")}:
+            found[change["table"]].append(change["was"])
+    return found
 
 
 def _told_by(row: Row[Any], setting: Setting) -> Iterator[str]:

@@ -15,7 +15,7 @@ WIDTH: Final = 100
 LABEL: Final = 13
 MARKS: Final = {
     "came": "·", "consent": "·", "reaction": "●", "click": "○", "points": "●", "mail": "✉", "stage": "▲",
-    "handoff": "★", "moved": "◆", "deal": "★",
+    "handoff": "★", "moved": "◆", "deal": "★", "note": "✎",
 }  # fmt: skip
 
 
@@ -33,6 +33,9 @@ def _head(journey: Journey) -> Iterator[str]:
     yield ", ".join(filter(None, (who.who, journey.zone, f"lead {who.lead_id}")))
     yield "─" * WIDTH
     yield from _labelled("Facts", ", ".join(fact_told(name, value) for name, value in who.facts))
+    yield from _labelled("Known as", ", ".join(f"{system} {key}" for system, key in journey.keys))
+    yield from _labelled("Owner", journey.owner)
+    yield from _labelled("CRM", " ".join(filter(None, journey.crm or ())))
     yield from _labelled("Tags", ", ".join(journey.tags))
     yield from _labelled("Products", ", ".join(journey.products))
     yield from _labelled("Interests", ", ".join(_interests(journey)))

@@ -29,8 +29,9 @@ from leadnurture.store.work import create_work_tables
 
 Result = TypeVar("Result")
 ATTEMPTS: Final = 8
-# Serialisation failure and deadlock: the transaction did nothing and may simply be run again.
-RETRIED: Final = frozenset({"40001", "40P01"})
+# Serialisation failure and deadlock: the transaction did nothing and may simply be run again. A row that is referred to
+# and is gone: its lead became one with another meanwhile, and is found anew.
+RETRIED: Final = frozenset({"40001", "40P01", "23503"})
 # What SQLite and PostgreSQL say when there is nothing to work with: no server, no file, no rights, no database.
 UNAVAILABLE: Final = ("connection", "unable to open database", "readonly database", "file is not a database")
 BUSY_MILLISECONDS: Final = 30_000
@@ -41,6 +42,10 @@ POOL: Final[dict[str, Any]] = {
     "execution_options": {"preserve_rowcount": True},
     "hide_parameters": True,
 }
+
+
+class LostRaceError(Exception):
+    """What a transaction had found was changed by somebody else before it was locked; `Database.run` begins anew."""
 
 
 class Database:
@@ -89,8 +94,8 @@ class Database:
             try:
                 with self.write() as connection:
                     return work(connection)
-            except DBAPIError as error:
-                if attempt + 1 == ATTEMPTS or getattr(error.orig, "sqlstate", None) not in RETRIED:
+            except (DBAPIError, LostRaceError) as error:
+                if attempt + 1 == ATTEMPTS or not _is_lost_race(error):
                     raise
             time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - no secret
         raise AssertionError
@@ -98,6 +103,10 @@ class Database:
     def dispose(self) -> None:
         """Closes every connection."""
         self.engine.dispose()
+
+
+def _is_lost_race(error: DBAPIError | LostRaceError) -> bool:
+    return isinstance(error, LostRaceError) or getattr(error.orig, "sqlstate", None) in RETRIED
 
 
 class _Turn:

@@ -78,6 +78,10 @@ def part_of_key(target: str) -> Any:  # noqa: ANN401 - what SQLModel's Field ret
     return Field(default=None, sa_column=Column(ID, ForeignKey(target), primary_key=True))
 
 
+BYTEWISE: Final = String().with_variant(String(collation="C"), "postgresql")
+"""Text of which a beginning is looked for: by its bytes, whatever the language of the server."""
+
+
 def long_text(*, nullable: bool = False) -> Any:  # noqa: ANN401 - what SQLModel's Field returns
     """Text without a length: sources, JSON, notes."""
     return Field(default=None if nullable else "", sa_type=Text, nullable=nullable)
@@ -139,6 +143,7 @@ class Lead(Row, table=True):
             postgresql_where=text("look_at IS NOT NULL"),
         ),
         Index("ix_lead_untold", "stage_since", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
+        Index("ix_lead_list", "track", "stage", "score", "id"),
         {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
     )
     id: int | None = row_id()
@@ -173,6 +178,53 @@ class Lead(Row, table=True):
     look_at: datetime | None = instant()
     crm_id: str | None = Field(default=None, unique=True)
     created_at: datetime = instant(nullable=False)
+
+
+class LeadKey(Row, table=True):
+    """By what else a lead is known: further addresses, ids on platforms and in the CRM, the number it had before it
+    became one with this one. What stands in the lead's own row is not repeated.
+    """
+
+    __tablename__ = "lead_key"
+    system: str = Field(primary_key=True)
+    """email, crm, lead (a former number), else the name of a platform."""
+    key: str = Field(primary_key=True)
+    lead_id: int = reference("lead.id", index=True)
+
+
+class LeadMerge(Row, table=True):
+    """That two leads became one, and all that has to be put back to make them two again."""
+
+    __tablename__ = "lead_merge"
+    __table_args__ = (Index("ix_lead_merge_kept", "kept_id"), KEPT_IDS)
+    id: int | None = row_id()
+    kept_id: int = Field(sa_type=BigInteger)
+    gone_id: int = Field(sa_type=BigInteger)
+    """No foreign keys: the one has no row any more, and the other may become one with a third."""
+    at: datetime = instant(nullable=False)
+    by: str
+    body: str = long_text()
+    """JSON: the rows that differ, as they were and as they became."""
+    undone_at: datetime | None = instant()
+    undone_by: str | None = None
+
+
+class LeadWord(Row, table=True):
+    """A word by which a lead is found: of his names and addresses, also of former ones."""
+
+    __tablename__ = "lead_word"
+    __table_args__ = (Index("ix_lead_word", "word", "lead_id"), {"sqlite_with_rowid": False})
+    lead_id: int = part_of_key("lead.id")
+    word: str = Field(sa_column=Column("word", BYTEWISE, primary_key=True))
+
+
+class AccountWord(Row, table=True):
+    """A word by which the people of an account are found."""
+
+    __tablename__ = "account_word"
+    __table_args__ = (Index("ix_account_word", "word", "account_id"), {"sqlite_with_rowid": False})
+    account_id: int = part_of_key("account.id")
+    word: str = Field(sa_column=Column("word", BYTEWISE, primary_key=True))
 
 
 class LeadFact(Row, table=True):
@@ -408,7 +460,7 @@ class Enrollment(Row, table=True):
 
     __tablename__ = "enrollment"
     __table_args__ = (
-        Index("uq_enrollment_live", "lead_id", "program", unique=True,
+        Index("uq_enrollment_live", "program", "lead_id", unique=True,
               sqlite_where=text("status IN ('active','paused')"), postgresql_where=text("status IN ('active','paused')")),
         Index("ix_enrollment_due", "program", "step", "due_at",
               sqlite_where=text("status = 'active'"), postgresql_where=text("status = 'active'")),
@@ -728,6 +780,22 @@ class StageChange(Row, table=True):
     agreement: str
 
 
+class LeadNote(Row, table=True):
+    """What one of our people noted about a lead, on its own or beside what the lead said."""
+
+    __tablename__ = "lead_note"
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id", index=True)
+    at: datetime = instant(nullable=False)
+    by: str
+    """The person's id, else the name under which he is signed in."""
+    text: str = long_text()
+    channel: str = ""
+    """Where the lead said it: on the phone, by mail, in person."""
+    reaction_id: int | None = reference("reaction.id", nullable=True)
+    """The feedback that it is about."""
+
+
 class AlmostQualified(Row, table=True):
     """A lead over the threshold of whom a needed fact is missing; nurture goes on until it arrives."""
 
@@ -955,6 +1023,7 @@ class Audit(Row, table=True):
     """Who did what, through which door."""
 
     __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_subject", "subject"),)
     id: int | None = row_id()
     at: datetime = instant(nullable=False)
     actor: str

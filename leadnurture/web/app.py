@@ -31,6 +31,7 @@ from leadnurture.web import (
     health,
     hooks,
     pages,
+    people,
     preferences,
     replies,
 )
@@ -93,7 +94,7 @@ def create_app(
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     public = (doors, preferences, api, hooks, health, entrance)
-    for each in (*public, account, administration, desk, pages, replies, clicks):
+    for each in (*public, account, administration, desk, pages, people, replies, clicks):
         app.include_router(each.router)
     check_rights(app)
     return app

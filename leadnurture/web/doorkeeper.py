@@ -11,7 +11,7 @@ from typing import Final
 from fastapi import HTTPException, Request
 
 from leadnurture import access
-from leadnurture.domain.roles import Role, Scope
+from leadnurture.domain.roles import Needed, Scope
 from leadnurture.settings import Settings, is_loopback
 from leadnurture.web.identity import Identity, IdentitySource
 from leadnurture.web.project import Project
@@ -83,7 +83,7 @@ def _is_from_here(request: Request, address: Address) -> bool:
     return request.headers.get("origin", "").lower() == address.origin
 
 
-def _person(request: Request, source: IdentitySource, needed: Role) -> Identity:
+def _person(request: Request, source: IdentitySource, needed: Needed) -> Identity:
     me = source.identify(request)
     if me is None:
         if request.method not in READ:

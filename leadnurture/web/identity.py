@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 
-from leadnurture.domain.roles import Role, may
+from leadnurture.domain.roles import Needed, Role, may
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Identity:
     cookie: str | None = None
     """What his browser is to keep from now on, as the value of `Set-Cookie`."""
 
-    def may(self, needed: Role) -> bool:
+    def may(self, needed: Needed) -> bool:
         """Whether he may do what needs that role."""
         return may(self.role, needed)
 

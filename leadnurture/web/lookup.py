@@ -6,9 +6,11 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, func, literal, or_, select
 
+from leadnurture import engine
 from leadnurture.domain.company import Company
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.language import locale_of
+from leadnurture.errors import NotFoundError
 from leadnurture.store.tables import metadata
 
 CLICK: Final = metadata.tables["click"]
@@ -64,15 +66,17 @@ class Seat:
 
 
 def reader(connection: Connection, lead_id: int, company: Company) -> Reader | None:
-    """The lead of a link to unsubscribe or to choose."""
+    """The lead of a link to unsubscribe or to choose, also of one that was signed before a merge."""
+    try:
+        his_id = engine.find_lead(connection, lead_id).id
+    except NotFoundError:
+        return None
     question = (
         select(LEAD.c.id, LEAD.c.email, LEAD.c.zone, LEAD.c.language, SUPPRESSION.c.reason)
         .outerjoin(SUPPRESSION, SUPPRESSION.c.email_key == LEAD.c.email_key)
-        .where(LEAD.c.id == lead_id)
+        .where(LEAD.c.id == his_id)
     )
-    row = connection.execute(question).first()
-    if row is None:
-        return None
+    row = connection.execute(question).one()
     locale = locale_of(row.language, company.locales)
     return Reader(row.id, row.email, row.zone, locale, row.reason == "unsubscribed")
 

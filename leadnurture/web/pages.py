@@ -1,16 +1,19 @@
 """The pages of the tool. They read, and change nothing; who may see them stands in `rights`."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Final, TypeVar
+from functools import partial
+from operator import attrgetter
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Connection
 
-from leadnurture import mail, reports
+from leadnurture import engine, mail, reports
 from leadnurture.domain.vocabulary import MESSAGE_STATUSES, ORDERED_STAGES, STAGES, Stage, Track
 from leadnurture.errors import NotFoundError
 from leadnurture.profile import telling
@@ -25,6 +28,17 @@ HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
 DEAD_LINKS: Final = '<base target="_blank">'
 # Mermaid draws more than it can be read.
 MOST_STEPS: Final = 25
+MOST_MAILS: Final = 12
+"""Of which somebody may tell what the lead said."""
+Shown = Literal["everything", "reactions", "mails", "moves", "people"]
+KINDS: Final[Mapping[str, frozenset[str]]] = {
+    "everything": frozenset(),
+    "reactions": frozenset({"reaction", "click", "points", "consent"}),
+    "mails": frozenset({"mail"}),
+    "moves": frozenset({"moved", "stage", "handoff", "deal"}),
+    "people": frozenset({"note", "handoff", "deal"}),
+}
+"""The kinds of entries that each view of a journey shows."""
 
 Answer = TypeVar("Answer")
 FactValue = bool | float | str | date
@@ -32,6 +46,8 @@ Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 Before = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
 ProgramName = Annotated[str, Path(pattern=r"^[\w.-]+$", max_length=200)]
 Search = Annotated[str, Query(max_length=200)]
+Score = Annotated[str, Query(pattern=r"^(-?\d{1,6})?$")]
+"""A form that is sent empty asks for nothing."""
 
 
 router = APIRouter(default_response_class=HTMLResponse)
@@ -94,44 +110,63 @@ def list_leads(
     site: Here,
     track: Track = "prospects",
     q: Search = "",
-    stage: Stage | None = None,
-    before: Before = None,
+    stage: Stage | Literal[""] = "",
+    program: Annotated[str, Query(pattern=r"^[\w.-]*$", max_length=200)] = "",
+    score: Score = "",
+    before: Annotated[str, Query(pattern=r"^(-?\d{1,9}_\d{1,18})?$")] = "",
 ) -> HTMLResponse:
-    """Leads, newest first, by name, address or account."""
+    """Leads by words of name, address and account, by stage, program and score; highest score first."""
     search = _printable(q)
+    least, place = int(score) if score else None, _place(before)
 
-    def question(connection: Connection) -> tuple[Sequence[Any], bool]:
-        found = reports.leads(
-            connection, search=search, track=track, stage=stage, limit=PAGE + 1, before=before
-        )
-        other = "clients" if track == "prospects" else "prospects"
-        elsewhere = not found and bool(
-            reports.leads(connection, search=search, track=other, stage=stage, limit=1)
-        )
-        return found, elsewhere
+    def question(connection: Connection) -> tuple[Sequence[reports.LeadRow], bool]:
+        filters = partial(reports.leads, connection, search=search, stage=stage or None, least=least)
+        found = filters(track=track, program=program or None, limit=PAGE + 1, before=place)
+        other: Track = "clients" if track == "prospects" else "prospects"
+        return found, not found and not program and bool(filters(track=other, limit=1))
 
     found, elsewhere = _ask(site, question)
-    chosen = {"track": track, "q": search, "stage": stage}
+    chosen = {"track": track, "q": search, "stage": stage, "program": program, "score": score}
     values = {
         "section": "/leads",
         **chosen,
         "is_elsewhere": elsewhere,
         "stage_names": STAGES,
-        **_paged(found, before, "/leads", chosen),
+        "stages": [(name, _address("/leads", {**chosen, "stage": name})) for name in ("", *STAGES)],
+        "program_names": _program_names(site, track),
+        **_paged(found, before, "/leads", chosen, lambda row: "{}_{}".format(*row.place)),
     }
     return site.page("leads.html", values)
 
 
+def _place(before: str) -> tuple[int, int] | None:
+    score, _, lead_id = before.partition("_")
+    return (int(score), int(lead_id)) if before else None
+
+
+def _program_names(site: Site, track: Track) -> list[tuple[str, str]]:
+    """The programs of a track by title; none while nothing is applied."""
+    try:
+        programs = site.definitions().programs
+    except NotFoundError:
+        return []
+    return [(one.name, one.title or one.name) for one in programs if one.track == track]
+
+
 def _paged(
-    found: Sequence[Any], before: int | None, path: str, chosen: Mapping[str, str | None]
+    found: Sequence[Any],
+    before: object,
+    path: str,
+    chosen: Mapping[str, str | None],
+    place: Callable[[Any], object] = attrgetter("id"),
 ) -> dict[str, object]:
     """The rows of one page, and the addresses of the first page and of the one that follows."""
     rows = found[:PAGE]
-    older = rows[-1].id if len(found) > PAGE else None
+    more = {**chosen, "before": str(place(rows[-1]))} if len(found) > PAGE else None
     return {
         "rows": rows,
         "newest": _address(path, chosen) if before else None,
-        "older": _address(path, {**chosen, "before": str(older)}) if older else None,
+        "older": _address(path, more) if more else None,
     }
 
 
@@ -144,9 +179,12 @@ def _printable(text: str) -> str:
 
 
 @router.api_route("/leads/{lead_id}", methods=READ)
-def show_lead(lead_id: Id, site: Here) -> HTMLResponse:
-    """What we know of a lead: its journey, its score, and what comes next."""
+def show_lead(lead_id: Id, site: Here, show: Shown = "everything") -> Response:
+    """What we know of a lead: journey, score, and what comes next. A number of before a merge leads on."""
     now = site.project.clock()
+    its_id = _ask(site, lambda connection: int(engine.find_lead(connection, lead_id).id))
+    if its_id != lead_id:
+        return RedirectResponse(f"/leads/{its_id}", 303)
 
     def question(connection: Connection) -> tuple[reports.Journey, reports.HandoffRow | None]:
         open_id = lookup.open_handoff(connection, lead_id)
@@ -162,8 +200,17 @@ def show_lead(lead_id: Id, site: Here) -> HTMLResponse:
         "handoff": handoff,
         "return_reasons": return_reasons(site.definitions(), who.track),
         "stage_names": STAGES if who.stage == "lost" else ORDERED_STAGES,
-        "facts": [_fact(name, value) for name, value in who.facts],
-        "days": _days(journey),
+        "facts": [_fact(name, value) for name, value in who.facts if not name.startswith("account.")],
+        "account_facts": [_fact(name, value) for name, value in who.facts if name.startswith("account.")],
+        "show": show,
+        "kinds": KINDS,
+        "days": _days(journey, KINDS[show]),
+        "answers": engine.feedback_answers(
+            site.definitions(), "clients" if who.track == "clients" else "prospects"
+        ),
+        "channels": engine.CHANNELS,
+        "sent": _sent(journey),
+        "form_key": secrets.token_hex(12),
     }
     return site.page("lead.html", values, zone=journey.zone)
 
@@ -177,10 +224,18 @@ def _fact(name: str, value: FactValue) -> tuple[str, str]:
     return label, value if isinstance(value, str) else telling.number_told(value)
 
 
-def _days(journey: reports.Journey) -> list[tuple[datetime, list[Any]]]:
-    """The story by day, newest first; within a day too."""
+def _sent(journey: reports.Journey) -> list[Any]:
+    """The mails of which somebody may speak, newest first."""
+    mails = [entry for entry in journey.story if entry.kind == "mail" and entry.text.startswith("Sent")]
+    return mails[: -MOST_MAILS - 1 : -1]
+
+
+def _days(journey: reports.Journey, kinds: Collection[str]) -> list[tuple[datetime, list[Any]]]:
+    """The story by day, newest first; within a day too. Only these kinds of entries, if there are any."""
     days: dict[date, list[Any]] = {}
     for entry in reversed(journey.story):
+        if kinds and entry.kind not in kinds:
+            continue
         days.setdefault(telling.local(entry.at, journey.zone).date(), []).append(entry)
     return [(entries[0].at, entries) for entries in days.values()]
 

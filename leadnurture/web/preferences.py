@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse
 from leadnurture import engine
 from leadnurture.domain.company import Company
 from leadnurture.domain.language import date_told, language_of, name_of
-from leadnurture.links import Choosing
 from leadnurture.profile import telling
 from leadnurture.web import lookup
 from leadnurture.web.doorkeeper import READ
@@ -24,8 +23,8 @@ Topic = Annotated[str, Form(max_length=200)]
 @router.api_route("/p/{token}", methods=READ)
 def ask_for_preferences(token: str, site: Here) -> HTMLResponse:
     """Topics, pace, a pause, the language and the way out, as they are now."""
-    choosing, who, company = _reader(site, token)
-    return _page(site, choosing, who, company)
+    message_id, who, company = _reader(site, token)
+    return _page(site, message_id, who, company)
 
 
 @router.post("/p/{token}")
@@ -38,17 +37,17 @@ def choose_preferences(
     language: Annotated[str | None, Form(max_length=20)] = None,
 ) -> HTMLResponse:
     """Keeps what was chosen. Whoever has unsubscribed already has chosen all there is."""
-    choosing, who, company = _reader(site, token)
+    message_id, who, company = _reader(site, token)
     if who.has_left:
-        return _page(site, choosing, who, company)
+        return _page(site, message_id, who, company)
     choice = engine.Choice(frozenset(topic or ()), mails or None, pause, language)
     project = site.project
     engine.choose_preferences(project.database, who.lead_id, choice, BY, project.clock())
-    choosing, who, company = _reader(site, token)
-    return _page(site, choosing, who, company, is_saved=True)
+    message_id, who, company = _reader(site, token)
+    return _page(site, message_id, who, company, is_saved=True)
 
 
-def _reader(site: Site, token: str) -> tuple[Choosing, lookup.Reader, Company]:
+def _reader(site: Site, token: str) -> tuple[int | None, lookup.Reader, Company]:
     choosing = site.project.links.read_preferences(token)
     if choosing is None:
         raise BrokenLinkError
@@ -57,17 +56,17 @@ def _reader(site: Site, token: str) -> tuple[Choosing, lookup.Reader, Company]:
         who = lookup.reader(connection, choosing.lead_id, company)
     if who is None:
         raise BrokenLinkError
-    return choosing, who, company
+    return choosing.message_id, who, company
 
 
 def _page(
-    site: Site, choosing: Choosing, who: lookup.Reader, company: Company, *, is_saved: bool = False
+    site: Site, message_id: int | None, who: lookup.Reader, company: Company, *, is_saved: bool = False
 ) -> HTMLResponse:
     if who.has_left:
         return site.page("unsubscribed.html", {"email": who.email}, locale=who.locale)
     with site.project.database.read() as connection:
         wants = engine.preferences_of(connection, who.lead_id, site.project.clock())
-    leave = site.project.links.unsubscribe(choosing.lead_id, choosing.message_id)
+    leave = site.project.links.unsubscribe(who.lead_id, message_id)
     values = {
         "email": who.email,
         "wants": wants,

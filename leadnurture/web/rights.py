@@ -10,7 +10,7 @@ from typing import Final, Literal
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from leadnurture.domain.roles import Role, Scope
+from leadnurture.domain.roles import Needed, Scope
 
 Public = Literal["open", "link", "signed", "entrance"]
 
@@ -41,7 +41,7 @@ SYSTEMS: Final[Mapping[str, Scope]] = {
     "POST /api/reactions": "reactions",
     "GET /metrics": "read",  # to the machine itself without a key
 }
-PEOPLE: Final[Mapping[str, Role]] = {
+PEOPLE: Final[Mapping[str, Needed]] = {
     "GET /": "viewer",
     "GET /programs": "viewer",
     "GET /programs/{name}": "viewer",
@@ -52,6 +52,11 @@ PEOPLE: Final[Mapping[str, Role]] = {
     "POST /clicks/{click_id}": "marketer",
     "GET /leads": "viewer",
     "GET /leads/{lead_id}": "viewer",
+    "GET /leads/{lead_id}/export": "marketer or sales",
+    "POST /leads/{lead_id}/merge": "marketer",
+    "POST /leads/{lead_id}/merges/{merge_id}/undo": "marketer",
+    "POST /leads/{lead_id}/notes": "marketer or sales",
+    "POST /leads/{lead_id}/feedback": "marketer or sales",
     "GET /outbox": "viewer",
     "GET /outbox/{message_id}": "viewer",
     "GET /outbox/{message_id}/html": "viewer",

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Engine, event
 # Tables that grow with leads and years. Whoever goes through one of them pays for those who wait. Handoffs
 # and notices are not among them: people work them off by hand, so they are few.
 GROWING: Final = (
-    "account", "account_fact", "audit", "click", "click_revision", "consent", "deal", "enrollment",
-    "inbox", "inbox_item", "interest", "lead", "lead_fact", "lead_tag", "message", "point", "preference",
-    "product", "reaction", "reply", "stage_change", "standing", "suppression", "transition",
-    "unwanted_topic", "way_back",
+    "account", "account_fact", "account_word", "audit", "click", "click_revision", "consent", "deal",
+    "enrollment", "inbox", "inbox_item", "interest", "lead", "lead_fact", "lead_key", "lead_merge",
+    "lead_note", "lead_tag", "lead_word", "message", "point", "preference", "product", "reaction", "reply",
+    "stage_change", "standing", "suppression", "transition", "unwanted_topic", "way_back",
 )  # fmt: skip
 # What is done once a day, for all.
 ONCE_A_DAY: Final = frozenset({"SELECT DISTINCT lead.zone FROM lead"})
@@ -51,8 +51,9 @@ class Plans:
             ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
         ):
             return
+        first = values[0] if values and isinstance(values[0], tuple) else values  # of many
         cursor = connection.connection.cursor()
-        lines = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+        lines = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", first)]
         cursor.close()
         named = {alias or table: table for table, alias in _NAMED.findall(statement)}
         named |= {table: table for table in GROWING}

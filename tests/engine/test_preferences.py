@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from leadnurture.engine import Choice, choose_preferences
+from leadnurture.engine import (
+    Choice,
+    Preferences,
+    choose_preferences,
+    merge_leads,
+    preferences_of,
+    undo_merge,
+)
 from leadnurture.store import Database
 from tests.engine.driver import Company, define
 
@@ -114,3 +121,29 @@ def test_who_does_not_want_a_topic_is_not_enrolled_by_an_interest_in_it(company:
     choose(company, ann, *ALL)
     company.settle()
     assert company.enrollment(ann)["program"] == "keen"
+
+
+def test_of_two_who_become_one_the_stricter_wishes_hold_until_they_are_two_again(company: Company) -> None:
+    ann, ben, eve, zoe = (company.lead(name) for name in ("ann", "ben", "eve", "zoe"))
+    wishes = {
+        ann: Choice(ALL, mails=4, pause=3),
+        ben: Choice(frozenset({"scaling"}), mails=1, pause=6),
+        zoe: Choice(ALL, mails=2),
+    }
+    for lead, choice in wishes.items():
+        choose_preferences(company.database, lead, choice, "the lead", company.now)
+    before = preferences(company, ann, ben, eve, zoe)
+    first = merge_leads(company.database, ann, ben, "dana", company.now)
+    second = merge_leads(company.database, eve, zoe, "dana", company.now)
+    assert preferences(company, ann, eve) == [
+        Preferences(frozenset({"security"}), 1, before[1].paused_until),
+        Preferences(mails=2),
+    ]
+    for merged in (first, second):
+        undo_merge(company.database, merged.id, "dana", company.now)
+    assert preferences(company, ann, ben, eve, zoe) == before
+
+
+def preferences(company: Company, *leads: int) -> list[Preferences]:
+    with company.database.read() as connection:
+        return [preferences_of(connection, lead, company.now) for lead in leads]

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, event, insert, select, update
 from leadnurture import engine
 from leadnurture.definitions import check_project
 from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.words import words_of, words_of_address
 from leadnurture.store import Database
 from leadnurture.store.instants import day_number
 from leadnurture.store.tables import metadata
@@ -51,7 +52,10 @@ def add(connection: Connection, table: str, **values: object) -> int:
 def add_account(connection: Connection, name: str = "Fjellheim Kraft", **values: object) -> int:
     """An account."""
     defaults = {"name": name, "name_key": name.casefold(), "created_at": NOW - 90 * DAY}
-    return add(connection, "account", **{**defaults, **values})
+    account_id = add(connection, "account", **{**defaults, **values})
+    for word in words_of(name):
+        add(connection, "account_word", account_id=account_id, word=word)
+    return account_id
 
 
 def add_lead(connection: Connection, name: str = "Ingrid Solheim", **values: object) -> int:
@@ -64,7 +68,10 @@ def add_lead(connection: Connection, name: str = "Ingrid Solheim", **values: obj
         "language": "en", "role": "head", "source": "report", "zone": "Europe/Berlin", "zone_given": "",
         "luck": 1, "fit": 0, "engagement": 0, "score": 0, "created_at": NOW - 30 * DAY,
     }  # fmt: skip
-    return add(connection, "lead", **{**defaults, **values})
+    lead_id = add(connection, "lead", **{**defaults, **values})
+    for word in words_of(name) | words_of_address(email):
+        add(connection, "lead_word", lead_id=lead_id, word=word)
+    return lead_id
 
 
 def add_reaction(connection: Connection, lead_id: int, kind: str, at: datetime, **values: object) -> int:

@@ -18,6 +18,7 @@ from leadnurture.access import passwords
 from leadnurture.app import Examined, examine, machine_now
 from leadnurture.cli.logs import QUIET
 from leadnurture.domain.roles import Role
+from leadnurture.domain.words import words_of, words_of_address
 from leadnurture.links import Links
 from leadnurture.mail.rendering import rendering
 from leadnurture.settings import Settings
@@ -257,6 +258,9 @@ def _people(connection: Connection, world: World) -> None:
             score=128 - index,
             created_at=APPLIED,
         )
+        company_name = HOSTILE if company == hostile else "Fjellheim Kraft"
+        for word in words_of(first, last, company_name) | words_of_address(f"{name}@example.com"):
+            add(connection, "lead_word", lead_id=world.leads[name], word=word)
         add(
             connection,
             "consent",

@@ -86,12 +86,46 @@ def test_a_good_item_is_recorded_beside_bad_ones(world: World, client: Client) -
     said = [(p["item"], p["at"], f"{p['problem']}; {p['remedy']}") for p in answer.json()["problems"]]
     assert [(item, at) for item, at, _ in said] == [
         (0, ""), (2, "email"), (3, "content"), (4, "session"), (5, "session"), (6, "at"), (7, "answer"),
-        (8, "email"), (9, ""), (10, "argument"), (11, ""),
+        (8, ""), (9, ""), (10, "argument"), (11, ""),
     ]  # fmt: skip
+    assert "add `email`, `crm_id` or `keys`" in said[7][2]
     assert 'did you mean "downtime-costs"?' in said[2][2]
     assert 'did you mean "january"?' in said[3][2]
     assert "say which: december, january" in said[4][2]
     assert len(world.rows("reaction", lead_id=world.leads["sverre"])) == 1
+
+
+def test_a_lead_is_told_of_by_any_address_or_id_of_his(world: World, client: Client) -> None:
+    lead = {
+        "email": "new@example.com",
+        "crm_id": "17",
+        "addresses": ["n.ew@example.com"],
+        "keys": {"zoom": "z1"},
+    }
+    assert tell(client, "leads", lead).status_code == 200
+    told = [
+        {"id": "1", "kind": "visited", "argument": "/a", "email": "N.EW@example.com"},
+        {"id": "2", "kind": "visited", "argument": "/b", "crm_id": "17"},
+        {"id": "3", "kind": "visited", "argument": "/c", "keys": {"zoom": "z1"}},
+        {
+            "id": "4",
+            "kind": "visited",
+            "argument": "/d",
+            "email": "nobody@example.com",
+            "keys": {"Zoom": "z1"},
+        },
+        {"id": "5", "kind": "deal_won", "crm_id": "17"},
+        {"id": "6", "kind": "visited", "argument": "/e", "keys": {"zoom": "z2"}},
+    ]
+    answer = tell(client, "reactions", told)
+    assert (answer.status_code, answer.json()["recorded"]) == (207, 5)
+    assert [(fault["id"], fault["problem"]) for fault in answer.json()["problems"]] == [
+        ("6", "no lead has this address or id")
+    ]
+    (known,) = world.rows("lead", email_key="new@example.com")
+    assert len(world.rows("reaction", lead_id=known["id"], kind="visited")) == 4
+    assert tell(client, "leads", {"email": "n.ew@example.com", "last_name": "Wu"}).status_code == 200
+    assert [row["last_name"] for row in world.rows("lead", crm_id="17")] == ["Wu"]
 
 
 def test_when_no_item_is_taken_the_answer_is_422(world: World, client: Client) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from leadnurture import engine
 from leadnurture.store.tables import metadata
 from leadnurture.web.saying import GERMAN, said
 from tests.web.client import Client
@@ -151,3 +152,11 @@ def test_a_sentence_keeps_its_values_and_escapes_them() -> None:
         assert set(fields.findall(english)) == set(fields.findall(german)), english
     assert said("de", "Done, for {email}", email="<b>") == "Erledigt, für &lt;b&gt;"
     assert said("en", "Done, for {email}", email="<b>") == "Done, for &lt;b&gt;"
+
+
+def test_a_link_of_before_a_merge_is_that_of_the_one_lead(world: World, client: Client) -> None:
+    path = world.tokens()["preferences"]
+    engine.merge_leads(world.desk.database, world.leads["sverre"], world.leads["ingrid"], "dana", NOW)
+    assert client.post(path, data=AS_IT_IS | {"mails": "1"}).status_code == 200
+    assert [row["lead_id"] for row in world.rows("preference")] == [world.leads["sverre"]]
+    assert "sverre@example.com" in client.get(path).text

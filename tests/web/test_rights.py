@@ -3,6 +3,7 @@
 The routes are those of the app itself; one without a sample of what is sent to it fails here.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from leadnurture import access
-from leadnurture.domain.roles import ROLES, SCOPES, Role, may
+from leadnurture.domain.roles import ROLES, SCOPES, Needed, may
 from leadnurture.store import Database, open_database
 from leadnurture.web import create_app, rights
 from tests.web.client import Client
@@ -23,6 +24,10 @@ FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /clicks/{click_id}": {"judgement": "machine"},
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
+    "POST /leads/{lead_id}/merge": {"other": "sverre@example.com"},
+    "POST /leads/{lead_id}/merges/{merge_id}/undo": {},
+    "POST /leads/{lead_id}/notes": {"text": "Call again in May"},
+    "POST /leads/{lead_id}/feedback": {"answer": "later", "channel": "by mail", "key": "0123456789abcdef"},
     "POST /account/password": {
         "present": PASSWORD,
         "new": "another sentence of mine",
@@ -66,6 +71,7 @@ class House:
             "user_id": self.user,
             "key_id": self.key,
             "reply_id": self.reply,
+            "merge_id": self.merge,
         }
         return re.sub(r"{(\w+)}", lambda found: str(samples[found[1]]), route.partition(" ")[2])
 
@@ -78,6 +84,16 @@ class House:
         told = {"at": NOW, "recorded_at": NOW, "judge_at": NOW, "source": "web", "judgement": "undecided"}
         with self.world.desk.database.write() as connection:
             return add(connection, "click", lead_id=self.world.leads["ingrid"], key=key, reason="x", **told)
+
+    @property
+    def merge(self) -> int:
+        known = self.world.rows("lead_merge", undone_at=None)
+        if known:
+            return int(known[-1]["id"])
+        nothing = json.dumps({"changes": [], "after": "", "addresses": []})
+        row = {"kept_id": self.world.leads["ingrid"], "gone_id": 99, "at": NOW, "by": "dana", "body": nothing}
+        with self.world.desk.database.write() as connection:
+            return add(connection, "lead_merge", **row)
 
     @property
     def user(self) -> int:
@@ -214,7 +230,7 @@ def visitor_of(name: str, house: House, signed_in: SignIn) -> Client:
     return client
 
 
-def expected(visitor: str, needed: Role, method: str) -> str:
+def expected(visitor: str, needed: Needed, method: str) -> str:
     if visitor in ROLES:
         role: Any = visitor
         return "in" if may(role, needed) else "out"
@@ -258,14 +274,14 @@ def test_every_route_of_people_is_open_to_its_role_alone(
 @pytest.mark.parametrize("visitor", ["nobody", "a system", "viewer", "marketer"])
 def test_who_is_refused_changes_nothing(house: House, signed_in: SignIn, visitor: str) -> None:
     client = visitor_of(visitor, house, signed_in)
-    samples = house.user, house.key, house.reply, house.click
+    samples = house.user, house.key, house.reply, house.click, house.merge
     before = house.world.everything()
     for route in in_order():
         needed = rights.PEOPLE[route]
         if route.startswith("POST") and expected(visitor, needed, "POST") != "in":
             assert house.send(client, route).status_code in {401, 403}, route
     assert house.world.everything() == before
-    assert samples == (house.user, house.key, house.reply, house.click)
+    assert samples == (house.user, house.key, house.reply, house.click, house.merge)
 
 
 def test_a_role_that_is_too_small_is_told_which_one_it_takes(world: World, signed_in: SignIn) -> None:

@@ -14,6 +14,7 @@ branch_labels = None
 depends_on = None
 
 ID: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+BYTEWISE: Final = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 INSTANT: Final = sa.BigInteger()
 """Microseconds since 1970, UTC."""
 
@@ -111,6 +112,40 @@ def _create_people() -> None:
         "ix_lead_untold", "lead", ["stage_since"],
         **only(f"account_id IS NOT NULL AND told_engaged <> ({untold})"),
     )  # fmt: skip
+    op.create_table(
+        "lead_key",
+        sa.Column("system", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.PrimaryKeyConstraint("system", "key", name="pk_lead_key"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_lead_key_lead_id"),
+    )
+    op.create_index("ix_lead_key_lead_id", "lead_key", ["lead_id"])
+    op.create_table(
+        "lead_merge",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("kept_id", sa.BigInteger(), nullable=False),
+        sa.Column("gone_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("undone_at", INSTANT),
+        sa.Column("undone_by", sa.String()),
+        sa.PrimaryKeyConstraint("id", name="pk_lead_merge"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_lead_merge_kept", "lead_merge", ["kept_id"])
+    op.create_index("ix_lead_list", "lead", ["track", "stage", "score", "id"])
+    for owner in ("account", "lead"):
+        op.create_table(
+            f"{owner}_word",
+            sa.Column(f"{owner}_id", ID, nullable=False),
+            sa.Column("word", BYTEWISE, nullable=False),
+            sa.PrimaryKeyConstraint(f"{owner}_id", "word", name=f"pk_{owner}_word"),
+            sa.ForeignKeyConstraint([f"{owner}_id"], [f"{owner}.id"], name=f"fk_{owner}_word_{owner}_id"),
+            sqlite_with_rowid=False,
+        )
+        op.create_index(f"ix_{owner}_word", f"{owner}_word", ["word", f"{owner}_id"])
     op.create_table(
         "lead_fact",
         sa.Column("lead_id", ID, nullable=False),
@@ -316,7 +351,7 @@ def _create_journeys() -> None:
     op.create_index(
         "uq_enrollment_live",
         "enrollment",
-        ["lead_id", "program"],
+        ["program", "lead_id"],
         unique=True,
         **only("status IN ('active','paused')"),
     )
@@ -478,6 +513,20 @@ def _create_reactions() -> None:
         sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_stage_change_lead_id"),
     )
     op.create_index("ix_stage_change_lead_id", "stage_change", ["lead_id"])
+    op.create_table(
+        "lead_note",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("reaction_id", ID),
+        sa.PrimaryKeyConstraint("id", name="pk_lead_note"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_lead_note_lead_id"),
+        sa.ForeignKeyConstraint(["reaction_id"], ["reaction.id"], name="fk_lead_note_reaction_id"),
+    )
+    op.create_index("ix_lead_note_lead_id", "lead_note", ["lead_id"])
     op.create_table(
         "almost_qualified",
         sa.Column("lead_id", ID, nullable=False),
@@ -728,3 +777,4 @@ def _create_operations() -> None:
         sa.Column("detail", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
+    op.create_index("ix_audit_subject", "audit", ["subject"])

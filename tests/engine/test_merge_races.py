@@ -1,0 +1,224 @@
+"""A merge against everybody else, on PostgreSQL with two connections stepped against each other.
+
+Whoever waits for the lead who goes finds the one who is kept, and nobody writes to a lead who is not there.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from leadnurture.engine import (
+    LeadInput,
+    NewReaction,
+    begin_wave,
+    decide_handoff,
+    finish_wave,
+    import_leads,
+    merge_leads,
+    record_reactions,
+    run_step,
+)
+from leadnurture.mail import deliver
+from leadnurture.store import Database
+from tests.engine.driver import MACHINE, Company, define
+from tests.engine.people import FILES
+from tests.engine.test_races import (
+    LINKS,
+    PATIENCE,
+    hook,
+    stopped_before,
+    threads,
+    until,
+    waits_for_a_lock,
+    worker,
+)
+from tests.mail.providers import Kept
+
+__all__ = ["hook", "threads", "worker"]
+NOW: Final = datetime(2026, 12, 8, 9, 0, tzinfo=UTC)
+DELETES: Final = "DELETE FROM lead WHERE"
+"""The statement of a merge by which the other goes; by then it holds all locks and has moved everything."""
+
+
+@pytest.fixture
+def company(worker: Database, tmp_path: Path) -> Company:
+    return Company(worker, define(tmp_path, FILES), NOW)
+
+
+def merge(company: Company, database: Database, kept: int, gone: int) -> int:
+    return merge_leads(database, kept, gone, "dana", company.now).id
+
+
+def wave(company: Company, database: Database) -> int:
+    begun = begin_wave(database, "series", "test", company.now, MACHINE)
+    assert begun is not None
+    steps = [run_step(database, "series", step, begun.number, company.now) for step, _ in begun.steps]
+    finish_wave(database, begun, steps, "test", 0)
+    return sum(step.planned for step in steps)
+
+
+def consistent(company: Company, kept: int) -> None:
+    """All is the kept one's, and what hangs together belongs to one lead."""
+    for table in ("enrollment", "message", "transition", "reaction", "handoff", "stage_change", "point"):
+        rows = company.rows(f"SELECT DISTINCT lead_id FROM {table}")  # noqa: S608 - our own words
+        assert {row["lead_id"] for row in rows} <= {kept}, table
+    live = company.rows("SELECT program FROM enrollment WHERE status IN ('active', 'paused')")
+    assert len({row["program"] for row in live}) == len(live)
+
+
+def both(company: Company, **told: object) -> tuple[int, int]:
+    ann, twin = (company.lead(name, tags=["series"], **told) for name in ("ann", "anna"))
+    company.look()
+    return ann, twin
+
+
+def test_a_merge_waits_for_the_wave_that_came_first(
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    ann, twin = both(company)
+    with stopped_before(worker, "INSERT INTO message") as stop:
+        waving = threads.submit(wave, company, worker)
+        assert stop.reached.wait(PATIENCE)
+        merging = threads.submit(merge, company, hook, ann, twin)
+        until(lambda: waits_for_a_lock(hook))
+        stop.go.set()
+        assert waving.result(PATIENCE) == 2
+        merging.result(PATIENCE)
+    consistent(company, ann)
+    company.settle()
+    consistent(company, ann)
+    assert sorted(row["status"] for row in company.messages(ann)) == ["cancelled", "sent"]
+
+
+def test_a_wave_leaves_out_whom_a_merge_has_in_hand(
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    ann, twin = both(company)
+    with stopped_before(hook, DELETES) as stop:
+        merging = threads.submit(merge, company, hook, ann, twin)
+        assert stop.reached.wait(PATIENCE)
+        assert wave(company, worker) == 0
+        stop.go.set()
+        merging.result(PATIENCE)
+    company.settle()
+    consistent(company, ann)
+    assert [row["status"] for row in company.messages(ann)] == ["sent"]
+
+
+def test_an_unsubscribe_that_waits_for_a_merge_holds_for_the_one_who_is_kept(
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    ann, twin = both(company)
+    company.wave()
+    told = NewReaction("unsubscribed", "1", "web", lead_id=twin)
+    with stopped_before(hook, DELETES) as stop:
+        merging = threads.submit(merge, company, hook, ann, twin)
+        assert stop.reached.wait(PATIENCE)
+        leaving = threads.submit(record_reactions, worker, [told], company.now)
+        until(lambda: waits_for_a_lock(hook))
+        stop.go.set()
+        merging.result(PATIENCE)
+        assert leaving.result(PATIENCE).recorded == 1
+    consistent(company, ann)
+    assert len(company.rows("SELECT email_key FROM suppression WHERE reason = 'unsubscribed'")) == 2
+    kept = Kept()
+    deliver(worker, kept, LINKS, company.now, machine_now=MACHINE, parallel=1)
+    assert kept.mails == []
+
+
+def test_a_merge_that_waits_for_an_unsubscribe_takes_it_along(
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    ann, twin = both(company)
+    company.wave()
+    told = NewReaction("unsubscribed", "1", "web", lead_id=twin)
+    with stopped_before(worker, "INSERT INTO suppression") as stop:
+        leaving = threads.submit(record_reactions, worker, [told], company.now)
+        assert stop.reached.wait(PATIENCE)
+        merging = threads.submit(merge, company, hook, ann, twin)
+        until(lambda: waits_for_a_lock(hook))
+        stop.go.set()
+        leaving.result(PATIENCE)
+        merging.result(PATIENCE)
+    assert len(company.rows("SELECT email_key FROM suppression WHERE reason = 'unsubscribed'")) == 2
+    kept = Kept()
+    deliver(worker, kept, LINKS, company.now, machine_now=MACHINE, parallel=1)
+    assert kept.mails == []
+
+
+def test_a_claim_that_waits_for_a_merge_sends_each_mail_once(
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    ann, twin = both(company)
+    company.wave()
+    kept = Kept()
+
+    def send() -> int:
+        return deliver(worker, kept, LINKS, company.now, machine_now=MACHINE, parallel=1).sent
+
+    with stopped_before(hook, DELETES) as stop:
+        merging = threads.submit(merge, company, hook, ann, twin)
+        assert stop.reached.wait(PATIENCE)
+        sending = threads.submit(send)
+        until(lambda: waits_for_a_lock(hook) or sending.done())
+        stop.go.set()
+        merging.result(PATIENCE)
+        sending.result(PATIENCE)
+    company.look()
+    send()
+    assert [mail.to for mail in kept.mails] == ["ann@ann.example"]
+    consistent(company, ann)
+
+
+def test_a_decision_that_waits_for_a_merge_is_about_the_one_who_is_kept(
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    ann, twin = both(company, role="head")
+    company.settle()
+    company.react(twin, "submitted", argument="yes")
+    company.settle()
+    offer = company.handoff(twin)
+    with stopped_before(hook, DELETES) as stop:
+        merging = threads.submit(merge, company, hook, ann, twin)
+        assert stop.reached.wait(PATIENCE)
+        deciding = threads.submit(decide_handoff, worker, offer, "accepted", "lena", company.now)
+        until(lambda: waits_for_a_lock(hook))
+        stop.go.set()
+        merging.result(PATIENCE)
+        assert deciding.result(PATIENCE).was_open
+    assert company.rows("SELECT stage FROM lead") == [{"stage": "accepted"}]
+    assert company.rows("SELECT id FROM enrollment WHERE status IN ('active', 'paused')") == []
+
+
+def test_an_import_that_waits_for_a_merge_tells_the_one_who_is_kept(
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    ann, twin = both(company)
+    told = [LeadInput("anna@anna.example", last_name="Lee", tags=["late"])]
+    with stopped_before(hook, DELETES) as stop:
+        merging = threads.submit(merge, company, hook, ann, twin)
+        assert stop.reached.wait(PATIENCE)
+        importing = threads.submit(import_leads, worker, told, company.now, "test")
+        until(lambda: waits_for_a_lock(hook))
+        stop.go.set()
+        merging.result(PATIENCE)
+        assert importing.result(PATIENCE).lead_ids == (ann,)
+    assert company.rows("SELECT id, last_name FROM lead") == [{"id": ann, "last_name": "Lee"}]
+
+
+def test_of_two_merges_of_the_same_pair_one_wins(
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
+) -> None:
+    ann, twin = both(company)
+    with stopped_before(hook, DELETES) as stop:
+        one = threads.submit(merge, company, hook, ann, twin)
+        assert stop.reached.wait(PATIENCE)
+        other = threads.submit(merge, company, worker, twin, ann)
+        until(lambda: waits_for_a_lock(hook))
+        stop.go.set()
+        one.result(PATIENCE)
+        assert "already" in str(other.exception(PATIENCE))
+    assert company.rows("SELECT id FROM lead") == [{"id": ann}]
