@@ -203,6 +203,7 @@ def readers(links: "Links") -> "Mapping[str, Reader]":
         "sendgrid": mail.read_sendgrid_events,
         "inbound": mail.inbound_reader(links),
         "leads": lambda database, post, now, _: imports.read_leads(database, post, now).read(),
+        "webinar": imports.read_platform_events,
         "reactions": lambda database, post, now, _: imports.read_reactions(database, post, now).read(),
     }
 

@@ -90,8 +90,10 @@ class Links:
         self._newest = secrets[-1].encode()
         self._signers = {
             action: _signer(secrets, action)
-            for action in ("click", "unsubscribe", "preferences", "register", "decline", "handoff", "reply")
-        }
+            for action in (
+                "click", "unsubscribe", "preferences", "register", "decline", "download", "handoff", "reply",
+            )
+        }  # fmt: skip
 
     def click(self, message_id: int, target: str) -> str:
         """Leads to a link's target and tells us so."""
@@ -112,6 +114,10 @@ class Links:
     def decline(self, message_id: int, session: str) -> str:
         """The page on which a session, or content without one, is declined."""
         return f"{self._url}/w/{self._sign('decline', message_id, session)}"
+
+    def download(self, message_id: int) -> str:
+        """The page on which the file of a mail's content is fetched."""
+        return f"{self._url}/d/{self._sign('download', message_id, 0)}"
 
     def handoff(self, handoff_id: int, now: datetime) -> str:
         """The page on which sales accepts or returns; lives 14 days."""
@@ -178,6 +184,11 @@ class Links:
         """Who declines which session; shares its path with `read_register`, never its tokens."""
         parts = self._read("decline", token)
         return None if parts is None else Seat(*parts)
+
+    def read_download(self, token: str) -> int | None:
+        """The message whose file is fetched."""
+        parts = self._read("download", token)
+        return None if parts is None else parts[0]
 
     def read_handoff(self, token: str, now: datetime) -> int | None:
         """The handoff that may be decided; None once the link is older than 14 days."""

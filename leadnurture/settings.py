@@ -4,6 +4,8 @@ One idea to hold: whatever is wrong is one `SettingError` that names the setting
 Every setting is described in docs/settings.md; a test compares both.
 """
 
+import base64
+import binascii
 import difflib
 import ipaddress
 import os
@@ -25,6 +27,9 @@ DATA_FOLDER: Final = ".leadnurture"
 FOREIGN: Final = (f"{PREFIX}TEST_", f"{PREFIX}SECRETS_DIR")
 # What is signed comes behind a plus, and all of it must fit into 64 characters.
 MAILBOX: Final = re.compile(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+PLATFORM: Final = re.compile(r"[a-z0-9-]{1,50}")
+SHORTEST_SECRET: Final = 24
+"""Bytes, as Standard Webhooks ask for."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -59,6 +64,8 @@ class Settings(BaseSettings):
     """Where answers to mails arrive: `reply@in.example.com`, whose mails the provider posts to us."""
     inbound_key: SecretStr | None = None
     """The password with which the provider shows that it is he who posts them."""
+    webinar_secrets: SecretStr | None = None
+    """Of webinar platforms: `zoom=whsec_… other=whsec_…`, the same name twice while a secret is changed."""
     mail_parallel: int = Field(default=32, ge=1, le=256)
     secret: SecretStr = SecretStr("")
     """Signs the links. Generated in the data folder."""
@@ -92,6 +99,18 @@ class Settings(BaseSettings):
     def prefect_api(self) -> str:
         """The API of the Prefect server that the flows report to."""
         return self.prefect_url or f"http://127.0.0.1:{self.prefect_port}/api"
+
+    def secrets_of(self, platform: str) -> tuple[bytes, ...]:
+        """The secrets with which a webinar platform may sign; none for one that is not named."""
+        told = self.webinar_secrets.get_secret_value() if self.webinar_secrets else ""
+        return tuple(secret for name, secret in _webinar_secrets(told) if name == platform)
+
+    @field_validator("webinar_secrets")
+    @classmethod
+    def _are_secrets(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _webinar_secrets(value.get_secret_value())
+        return value
 
     @field_validator("url", "sendgrid_url", "prefect_url")
     @classmethod
@@ -140,6 +159,21 @@ class Settings(BaseSettings):
                 f"{PREFIX}PORT and {PREFIX}PREFECT_PORT are both {self.port}; give each its own."
             )
         return self
+
+
+def _webinar_secrets(told: str) -> list[tuple[str, bytes]]:
+    """Names and secrets. ValueError, which repeats no secret, for what is none."""
+    found = []
+    for pair in re.split(r"[\s,]+", told.strip()):
+        name, _, secret = pair.partition("=")
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if PLATFORM.fullmatch(name) is None or len(key) < SHORTEST_SECRET:
+            raise ValueError("must be names and secrets, like zoom=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        found.append((name, key))
+    return found
 
 
 def is_loopback(host: str) -> bool:

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from leadnurture.engine import Judged
 
 SOMEBODY = "a person at the command line"
-SOURCES = ("sendgrid", "inbound", "leads", "reactions")
+SOURCES = ("sendgrid", "inbound", "webinar", "leads", "reactions")
 
 
 def replay(
     source: Annotated[
-        str | None, typer.Option(help="Only what came from there: sendgrid, inbound, leads, reactions.")
+        str | None,
+        typer.Option(help="Only what came from there: sendgrid, inbound, webinar, leads, reactions."),
     ] = None,
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what came in from that day on.")

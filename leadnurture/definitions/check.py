@@ -29,7 +29,7 @@ from leadnurture.domain.content import Content
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Program, Step
 from leadnurture.domain.timing import Hour
-from leadnurture.domain.vocabulary import TRACKS
+from leadnurture.domain.vocabulary import SEAT_MAILS, TRACKS, SeatMail, Track
 
 NO_CONFIG: Final = "there is no folder config here; go to the project's folder, or name it with --project"
 NO_COMPANY: Final = (
@@ -77,6 +77,7 @@ def _read(project: Project, today: date | None) -> Definitions:
         sources=tuple((path, file.text) for path, file in project.files.items()),
     )
     _check_templates(project, definitions)
+    _check_seats(project, definitions, names)
     _check_receivers(project, definitions)
     for program in definitions.programs:
         for step in program.steps:
@@ -119,6 +120,23 @@ def _check_templates(project: Project, definitions: Definitions) -> None:
     check_templates(project.template_texts(), contents, definitions.company, reports)
 
 
+def _check_seats(project: Project, definitions: Definitions, names: Names) -> None:
+    """Whoever has a seat is written to, whatever his track."""
+    for content in definitions.contents:
+        needed: list[SeatMail] = [mail for mail in SEAT_MAILS if mail != "seat-reminder" or content.remind]
+        wanted: list[tuple[str, Track]] = [
+            (mail, agreement.track) for mail in needed for agreement in definitions.agreements
+        ]
+        missing = [variant for variant in wanted if variant not in names.variants]
+        if content.sessions and missing:
+            report = project.report(content.file)
+            tree = project.node(content.file)
+            node = tree.get("sessions") if isinstance(tree, Map) else None
+            files = ", ".join(f"{TEMPLATES}/{mail}/{track}.mjml" for mail, track in missing)
+            report.error(node.place if node else Place(), f"whoever has a seat gets mails; write {files}")
+            return
+
+
 def _check_receivers(project: Project, definitions: Definitions) -> None:
     """Whoever is handed off must go to somebody."""
     for agreement in definitions.agreements:
@@ -144,6 +162,8 @@ def _check_sending(
             f'"{content.name}" has no session ahead, so this mail goes to nobody; add one to {content.file}'
         )
         file.report.warn(_place(file, step, "send"), sentence)
+    if content and content.is_service:
+        return
     if isinstance(step.at, Hour) and (sentence := _outside(step.at, definitions.company.hours)):
         file.report.warn(_place(file, step, "at"), sentence)
 

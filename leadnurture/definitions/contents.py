@@ -14,10 +14,12 @@ from leadnurture.definitions.reading import Fields
 from leadnurture.definitions.references import topics
 from leadnurture.definitions.values import parsed, text_of
 from leadnurture.domain.content import Content, Session
-from leadnurture.domain.vocabulary import CONTENT_KINDS, SESSION_KINDS, TRACKS, ContentKind
+from leadnurture.domain.timing import Duration
+from leadnurture.domain.vocabulary import CONTENT_KINDS, SEAT_MAILS, SESSION_KINDS, TRACKS, ContentKind
 
 CANCELLED: Final = "cancelled"
 ONLY_SESSIONS: Final = "belongs to webinars and events, which take place at dates; leave it out"
+NO_SERVICE: Final = "belongs to mails that answer something; a webinar or an event is offered, leave it out"
 ONLY_SHELF: Final = "belongs to what lies on the shelf; a session ends by its date, leave it out"
 
 
@@ -35,6 +37,8 @@ def read_content(
     fields = Fields(node, files.Content, report)
     if not NAME.fullmatch(name):
         report.error(Place(), f'"{name}" cannot be the name of a content; rename the file with {NAME_RULE}')
+    if name in SEAT_MAILS:
+        report.error(Place(), f'"{name}" is the name of a mail to whoever has a seat; rename the file')
     if kind := kind_of(node):
         _check_kind(kind, fields)
     return Content(
@@ -49,6 +53,8 @@ def read_content(
         published=fields.day("published"),
         until=fields.day("until"),
         cost=_cost(fields),
+        remind=_remind(fields, report),
+        is_service=_flag(fields, "service"),
         tracks=tuple(track for track in TRACKS if (name, track) in names.variants),
         file=report.file,
     )
@@ -56,7 +62,9 @@ def read_content(
 
 def _check_kind(kind: ContentKind, fields: Fields) -> None:
     takes_place = kind in SESSION_KINDS
-    for key in ("until",) if takes_place else ("sessions", "length", "seats"):
+    if takes_place and _flag(fields, "service"):
+        fields.report.error(fields.at("service"), f'"service" {NO_SERVICE}')
+    for key in ("until",) if takes_place else ("sessions", "length", "seats", "remind"):
         if key in fields:
             why = ONLY_SHELF if takes_place else ONLY_SESSIONS
             fields.report.error(fields.at(key), f'"{key}" {why}')
@@ -89,6 +97,23 @@ def _session(entry: Entry, report: Report) -> Session:
 
 def _starts(text: str) -> datetime | None:
     return None if text == CANCELLED else times.moment(text)
+
+
+def _remind(fields: Fields, report: Report) -> tuple[Duration, ...]:
+    """The reminders, each once, the earliest first as they were written."""
+    found = (
+        parsed(part, '"remind"', lambda text: times.duration(text, times.SPANS), report, None)
+        for part in fields.scalars("remind")
+    )
+    return tuple(dict.fromkeys(span for span in found if span is not None))
+
+
+def _flag(fields: Fields, key: str) -> bool:
+    node = fields.node(key)
+    if node is None or (isinstance(node, Scalar) and isinstance(node.value, bool)):
+        return isinstance(node, Scalar) and node.value is True
+    fields.report.error(node.place, f'"{key}" takes true or false, not {named(node)}')
+    return False
 
 
 def _cost(fields: Fields) -> float | None:

@@ -223,11 +223,13 @@ class Content(Shape):
     published: Day | None = _may("The newest is offered first. Without it: the day it was first applied.")
     until: Day | None = _may("The last day on which it is offered.")
     cost: float | None = _may("What it cost, for the reports.", 1200, ge=0)
-    remind: Duration | list[Duration] | None = _later(
-        "When whoever has a seat is reminded.", ["1 day", "1 hour"]
+    remind: Duration | list[Duration] | None = _may(
+        "How long before a session whoever has a seat is reminded.", ["1 day", "1 hour"]
     )
     ask: Question | None = _later("A question with its answers.", {"interest": ["scaling", "migration"]})
-    service: bool | None = _later("It answers something that he asked for.", "true")
+    service: bool | None = _may(
+        "It answers something that he asked for, so it leaves at any hour and counts for nothing.", "true"
+    )
 
 
 # The company

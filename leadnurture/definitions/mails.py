@@ -12,7 +12,8 @@ from leadnurture.domain.vocabulary import BUILT_IN_FACTS
 
 ACCOUNT: Final = "account."
 LINKS: Final = (
-    "link", "register_link", "decline_link", "preferences_link", "unsubscribe_link", "hidden_link",
+    "link", "register_link", "decline_link", "download_link", "preferences_link", "unsubscribe_link",
+    "hidden_link",
 )  # fmt: skip
 """The links of a mail; each is a signed address of ours."""
 SINGLE: Final = frozenset({*LINKS, "variant"})

@@ -18,7 +18,7 @@ from leadnurture.definitions.markup import EXTENDS, check_markup
 from leadnurture.definitions.names import DECLARE_FACT, DECLARE_LOCALE
 from leadnurture.definitions.problems import Place, Report, listed, unknown
 from leadnurture.domain.company import Company
-from leadnurture.domain.vocabulary import TRACKS, Track
+from leadnurture.domain.vocabulary import SEAT_MAILS, TRACKS, Track
 
 LAYOUT: Final = "_layout.mjml"
 LARGEST: Final = 256 * 1024
@@ -80,7 +80,7 @@ def _misplaced(path: str, contents: frozenset[str], locales: tuple[str, ...]) ->
     folder, _, name = path.rpartition("/")
     stem, _, locale = name.removesuffix(".mjml").partition(".")
     is_layout = not folder and stem == "_layout"
-    if not is_layout and folder not in contents:
+    if not is_layout and folder not in {*contents, *SEAT_MAILS}:
         return unknown("content", folder or name, contents, CONTENT_FOLDER)
     if not is_layout and stem not in TRACKS:
         return unknown("track", stem, TRACKS)

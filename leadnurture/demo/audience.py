@@ -222,6 +222,8 @@ class Audience:
             self._choose(act, argument)
         elif verb in BY_GATEWAY:
             self._scan(act)
+        elif verb == "download" and (path := self._links(act).get("d")):
+            self._visitor.press(path)
         elif verb in {"attends", "misses", "vanishes"}:
             self._intend(act)
         elif verb in {"declines", "knows"}:
@@ -237,12 +239,10 @@ class Audience:
 
     def _follow(self, act: Act) -> None:
         """Does with a mail what one does with links."""
-        if act.letter is None:
-            return
-        links = links_in(self._outbox / f"{act.letter.message_id}.eml")
+        links = self._links(act)
         if act.do == "click" and "c" in links:
             self._visitor.click(links["c"])
-        elif act.do == "unsubscribe":
+        elif act.do == "unsubscribe" and "u" in links:
             self._visitor.press(links["u"])
         elif act.do in {"register", "decline"} and "w" in links:
             self._visitor.press(links["w"], answer="registered" if act.do == "register" else "declined")
@@ -250,11 +250,13 @@ class Audience:
 
     def _choose(self, act: Act, what: str) -> None:
         """Changes one thing about what he gets: `pause=1`, or `-topic=security` to take a tick away."""
-        if act.letter is None:
-            return
-        path = links_in(self._outbox / f"{act.letter.message_id}.eml")["p"]
-        name, _, value = what.removeprefix("-").partition("=")
-        self._visitor.choose(path, name, value, adds=not what.startswith("-"))
+        if (path := self._links(act).get("p")) is not None:
+            name, _, value = what.removeprefix("-").partition("=")
+            self._visitor.choose(path, name, value, adds=not what.startswith("-"))
+
+    def _links(self, act: Act) -> Mapping[str, str]:
+        """Those of the mail that is answered, if one is."""
+        return {} if act.letter is None else links_in(self._outbox / f"{act.letter.message_id}.eml")
 
     def _scan(self, act: Act) -> None:
         """Does with a mail what a gateway does with links."""

@@ -105,6 +105,9 @@ class Director:
         """The hours at which mails leave and sales is told what it owes."""
         with self._project.database.read() as connection:
             urgent = rows.next_urgent_mail(connection)
+            reminder = rows.next_reminder(connection, self.now)
+        if reminder is not None:
+            yield reminder
         for hours, at in ((SENDING, due.sending), (SENDING_TODAY, urgent), (SENDING, due.sales)):
             if at is not None:
                 yield hours.first_from(max(at, self.now + INSTANT))

@@ -67,7 +67,7 @@ class Offer:
 
 
 def letters(connection: Connection, message_ids: Collection[int]) -> list[Letter]:
-    """The mails of those files, in the order of their addressees."""
+    """The mails of those files, in the order of their addressees; nobody answers a reminder."""
     message, lead, content, session = (
         _of(name) for name in ("message", "lead", "content", "content_session")
     )
@@ -79,7 +79,7 @@ def letters(connection: Connection, message_ids: Collection[int]) -> list[Letter
             session,
             and_(session.c.content == message.c.session_content, session.c.name == message.c.session),
         )
-        .where(message.c.id.in_(message_ids))
+        .where(message.c.id.in_(message_ids), message.c.occasion.is_(None))
         .order_by(lead.c.email_key, message.c.id)
     )
     return [_letter(row) for row in connection.execute(question)]
@@ -145,6 +145,13 @@ def offers(connection: Connection, notice_ids: Collection[int]) -> dict[int, Off
         )
         for row in connection.execute(question)
     }
+
+
+def next_reminder(connection: Connection, now: datetime) -> datetime | None:
+    """When whoever has a seat is reminded next: an hour before something, so not at a stop but then."""
+    message = _of("message")
+    ahead = message.c.status == "planned", message.c.content == "seat-reminder", message.c.send_at > now
+    return connection.execute(select(func.min(message.c.send_at)).where(*ahead)).scalar()
 
 
 def next_urgent_mail(connection: Connection) -> datetime | None:

@@ -203,6 +203,7 @@ def _mails_after_leaving(connection: Connection) -> int:
             suppression,
             and_(suppression.c.email_key == lead.c.email_key, suppression.c.at < message.c.attempt_at),
         )
+        .where(message.c.is_service.is_(False))
     )
     return connection.execute(late).scalar_one()
 
@@ -223,7 +224,7 @@ def _mails_against_choice(connection: Connection) -> int:
         select(func.count())
         .select_from(message)
         .join(preference, preference.c.lead_id == message.c.lead_id)
-        .where(message.c.attempt_at > preference.c.chosen_at, wrong)
+        .where(message.c.attempt_at > preference.c.chosen_at, ~message.c.is_service, wrong)
     )
     return connection.execute(question).scalar_one()
 
@@ -247,7 +248,8 @@ def _locales(connection: Connection, definitions: Definitions) -> Counter[str]:
 def _duplicates(connection: Connection) -> int:
     """Mails beyond the first about the same content and session to one lead on one track."""
     message = Tables["message"]
-    one = (message.c.lead_id, message.c.track, message.c.content, func.coalesce(message.c.session, ""))
+    about = (message.c.lead_id, message.c.track, message.c.content, func.coalesce(message.c.session, ""))
+    one = (*about, func.coalesce(message.c.seat_id, 0), func.coalesce(message.c.occasion, ""))
     groups = (
         select((func.count() - 1).label("more"))
         .where(message.c.sent_at.is_not(None))

@@ -32,6 +32,10 @@ class Content:
     published: date | None = None
     until: date | None = None
     cost: float | None = None
+    remind: tuple[Duration, ...] = ()
+    """How long before a session whoever has a seat is reminded."""
+    is_service: bool = False
+    """It answers something he asked for: any hour, whatever the pace, without consent, without points."""
     tracks: tuple[Track, ...] = ()
     """The tracks for which a template lies in `templates/email/<name>/`."""
     file: str = ""

@@ -9,6 +9,10 @@ ContentKind = Literal["webinar", "event", "article", "report", "blog", "email"]
 CONTENT_KINDS: Final[tuple[ContentKind, ...]] = get_args(ContentKind)
 SESSION_KINDS: Final = frozenset[ContentKind]({"webinar", "event"})
 
+# The mails that whoever has a seat gets, by the folders of their templates; no content bears such a name.
+SeatMail = Literal["seat-confirmation", "seat-reminder", "seat-moved", "seat-cancelled"]
+SEAT_MAILS: Final[tuple[SeatMail, ...]] = get_args(SeatMail)
+
 ReactionKind = Literal[
     "delivered", "opened", "clicked", "replied", "registered", "declined", "attended", "missed",
     "downloaded", "visited", "submitted", "feedback", "unsubscribed", "bounced", "complained",

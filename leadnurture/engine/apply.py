@@ -17,10 +17,11 @@ from leadnurture.domain.content import CompiledTemplate, Content
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Program, Step
 from leadnurture.domain.timing import Wait
-from leadnurture.domain.vocabulary import END
+from leadnurture.domain.vocabulary import END, SEAT_MAILS
 from leadnurture.engine.calendar import fill_calendar, later_by
 from leadnurture.engine.conditions import NOW
 from leadnurture.engine.current import parsed_program
+from leadnurture.engine.seats import announce
 from leadnurture.engine.sql import run, sql
 from leadnurture.errors import ProjectProblemsError
 from leadnurture.store import Database
@@ -65,6 +66,8 @@ def apply_definitions(
         version = connection.execute(sql("SELECT max(id) FROM project_version")).scalar_one()
         _store_templates(connection, templates)
         sessions = _store_contents(connection, definitions, templates, now)
+        if is_new:
+            announce(connection, definitions, [_split(name) for name in sessions], now)
         fill_calendar(connection, definitions.company, now, anew=is_new)
         changed, moved = _store_programs(connection, definitions, now)
         if is_new:
@@ -72,6 +75,11 @@ def apply_definitions(
         return Applied(version, tuple(changed), moved, tuple(sessions))
 
     return database.run(write)
+
+
+def _split(name: str) -> tuple[str, str]:
+    content, _, session = name.partition("/")
+    return content, session
 
 
 def _judge_anew(connection: Connection, now: datetime) -> None:
@@ -99,6 +107,14 @@ def _store_contents(
     for content in definitions.contents:
         _store_content(connection, content, zone, now)
         changed += _store_sessions(connection, content, zone)
+    for mail in SEAT_MAILS:  # so that their templates lie with the others; never live, so nothing offers them
+        run(
+            connection,
+            """
+            INSERT INTO content (name, kind, title, published_day, is_live) VALUES (:name, 'email', :title, 0, FALSE)
+                ON CONFLICT (name) DO NOTHING""",
+            name=mail, title=mail.replace("-", " ").capitalize(),
+        )  # fmt: skip
     run(connection, "DELETE FROM content_track")
     for one in templates:
         run(
@@ -110,7 +126,7 @@ def _store_contents(
             hash=one.hash,
         )
     for name in changed:
-        content_name, _, session = name.partition("/")
+        content_name, session = _split(name)
         run(
             connection,
             """
@@ -166,7 +182,8 @@ def _store_sessions(connection: Connection, content: Content, zone: ZoneInfo) ->
             connection,
             """
             INSERT INTO content_session (content, name, starts_at, sequence) VALUES (:content, :name, :starts, 0)
-                ON CONFLICT (content, name) DO UPDATE SET starts_at = excluded.starts_at, sequence = content_session.sequence + 1""",
+                ON CONFLICT (content, name) DO UPDATE SET starts_at = excluded.starts_at, sequence = content_session.sequence + 1,
+                   before_at = coalesce(content_session.starts_at, content_session.before_at)""",
             content=content.name, name=name, starts=told[name],
         )  # fmt: skip
     return [f"{content.name}/{name}" for name in changed if name in known]

@@ -166,7 +166,7 @@ def _chunk(connection: Connection, track: Track, now: datetime, chunk: int) -> L
 
 def _switch(connection: Connection, track: Track, now: datetime) -> int:
     """Who changes the track starts there at stage `new`, without points, in this transaction; nothing of the
-    old track goes out.
+    old track goes out. A seat he keeps: its mails come from the new one.
     """
     gone = "SELECT lead_id FROM work_lead WHERE is_switched"
     other = "clients" if track == "prospects" else "prospects"
@@ -192,6 +192,12 @@ def _switch(connection: Connection, track: Track, now: datetime) -> int:
         f"UPDATE handoff SET status = 'withdrawn', decided_at = :now, note = :said, is_told = FALSE WHERE status = 'open' AND lead_id IN ({gone})",
         now=now,
         said=said,
+    )
+    run(
+        connection,
+        f"""
+        UPDATE message SET track = :other WHERE status = 'planned' AND occasion IS NOT NULL AND lead_id IN ({gone})""",
+        other=other,
     )
     run(
         connection,

@@ -40,7 +40,7 @@ _POINTS: Final = """
       FROM point g WHERE point.lead_id = :kept AND g.lead_id = :gone AND g.track = point.track AND g.rule = point.rule
        AND g.subject = point.subject AND g.begins_at < point.begins_at"""
 _STANDING: Final = """
-    UPDATE standing SET kind = g.kind, reaction_id = g.reaction_id
+    UPDATE standing SET kind = g.kind, reaction_id = g.reaction_id, seat_id = g.seat_id
       FROM standing g WHERE standing.lead_id = :kept AND g.lead_id = :gone AND g.content = standing.content AND g.session = standing.session
        AND CASE WHEN (g.kind IN ('attended', 'missed')) = (standing.kind IN ('attended', 'missed')) THEN g.reaction_id > standing.reaction_id
                 ELSE g.kind IN ('attended', 'missed') END"""
@@ -141,6 +141,7 @@ def _become_one(connection: Connection, kept: Row[Any], gone: Row[Any], by: str,
     values["stage_since"] = (kept if kept.stage == stage else gone).stage_since
     connection.execute(delete(LEAD).where(LEAD.c.id == gone.id))
     connection.execute(update(LEAD).where(LEAD.c.id == kept.id).values(values))
+    _write_about_one_seat(connection, kept.id, base.track, rule, now)
     _keep_keys(connection, kept, gone, values)
     spread_suppression(connection, f"SELECT {kept.id}")
     _follow(connection, kept.id, stage, rule, now, is_offered=is_offered)
@@ -205,6 +206,26 @@ def _move(connection: Connection, kept_id: int, gone_id: int) -> None:
             twice = exists().where(his.c.lead_id == kept_id, *same)
             connection.execute(delete(table).where(table.c.lead_id == gone_id, twice))
         connection.execute(update(table).where(table.c.lead_id == gone_id).values(lead_id=kept_id))
+
+
+def _write_about_one_seat(connection: Connection, kept_id: int, track: str, rule: str, now: datetime) -> None:
+    """Who had two seats in one session has one now, and is reminded of it once, as whoever he is."""
+    run(
+        connection,
+        """
+        UPDATE message SET status = 'cancelled', settled_at = :now, trouble = :rule
+         WHERE lead_id = :kept AND status = 'planned' AND occasion IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM standing s
+                            WHERE s.lead_id = message.lead_id AND s.content = message.session_content AND s.session = message.session
+                              AND s.kind = 'registered' AND s.seat_id = message.seat_id)""",
+        kept=kept_id, rule=rule, now=now,
+    )  # fmt: skip
+    run(
+        connection,
+        "UPDATE message SET track = :track WHERE lead_id = :kept AND status = 'planned' AND occasion IS NOT NULL",
+        kept=kept_id,
+        track=track,
+    )
 
 
 def _once_a_lead(table: Table) -> Iterator[list[str]]:

@@ -15,7 +15,7 @@ from leadnurture.engine.moves import end_all
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in
 from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
-from leadnurture.store import Database
+from leadnurture.store import Database, note
 from leadnurture.store.tables import Lead
 
 
@@ -101,11 +101,18 @@ def _own_account(connection: Connection, lead_id: int, email: str, now: datetime
 
 
 def close_session(
-    database: Database, content: str, session: str | None, attended: Sequence[str], now: datetime, source: str
+    database: Database,
+    content: str,
+    session: str | None,
+    attended: Sequence[str],
+    now: datetime,
+    source: str,
+    *,
+    actor: str | None = None,
 ) -> Recorded:
     """Closes an attendance list: who is on it attended, who had a seat and is not on it missed.
 
-    Safe to repeat.
+    Safe to repeat. What a person of ours did is noted under the name of the `actor`.
     """
 
     def close(connection: Connection) -> Recorded:
@@ -141,6 +148,8 @@ def close_session(
             )
             for kind, email in told
         ]
+        recorded = record_in(connection, reactions, now)
+        # Leads first, as everybody who holds both.
         run(
             connection,
             "UPDATE content_session SET closed_at = coalesce(closed_at, :now) WHERE content = :content AND name = :session",
@@ -148,7 +157,10 @@ def close_session(
             session=session or "",
             now=now,
         )
-        return record_in(connection, reactions, now)
+        if actor is not None:
+            detail = f"{len(came)} attended"
+            note(connection, actor, "closed a list", f"session {content}/{session or ''}", now, detail=detail)
+        return recorded
 
     return database.run(close)
 

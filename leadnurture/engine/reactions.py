@@ -45,11 +45,12 @@ from leadnurture.engine.clicks import keep_told_clicks
 from leadnurture.engine.conditions import argument_matches
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.identity import BY_ADDRESS, BY_NUMBER
+from leadnurture.engine.seats import follow_seats
 from leadnurture.engine.sending import PLACE_OF
 from leadnurture.engine.sql import lock_leads_of, run, some, sql
 from leadnurture.errors import InvalidInputError
 from leadnurture.store import Database, LostRaceError, stage
-from leadnurture.store.tables import Lead, Point
+from leadnurture.store.tables import Lead, Message, Point
 from leadnurture.store.work import empty, work_reaction
 
 # What a reaction proves of its mail. A click proves nothing: a GET appends it, and a GET changes nothing else.
@@ -59,6 +60,8 @@ PROOF: Final[dict[str, MessageStatus]] = {
     "bounced": "bounced",
     "complained": "complained",
 }
+# What is done with a mail itself.
+OF_THE_MAIL: Final = frozenset[ReactionKind]({"delivered", "opened", "clicked", "replied"})
 BATCH: Final = 10_000
 POINT: Final = (
     "lead_id", "track", "rule", "subject", "points", "reaction_id", "agreement", "begins_at", "ends_at",
@@ -236,6 +239,7 @@ def follow(
     """Everything that follows from the fresh rows of `work_reaction`, those with an id."""
     if kinds & STANDING_KINDS:
         _stand(connection)
+        follow_seats(connection, definitions, now)
     earn_points(connection, definitions, now)
     show_interest(connection, definitions)
     if kinds & set(PROOF):
@@ -255,19 +259,20 @@ def follow(
 
 def _stand(connection: Connection) -> None:
     """The newest told holds; who attended or missed is not made a mere registrant again by a late
-    registration.
+    registration. Whoever registers for a seat that he has keeps that seat.
     """
     kinds = ", ".join(f"'{kind}'" for kind in sorted(STANDING_KINDS))
     run(
         connection,
         f"""
-        INSERT INTO standing (lead_id, content, session, kind, reaction_id)
-        SELECT lead_id, content, session, kind, reaction_id
+        INSERT INTO standing (lead_id, content, session, kind, reaction_id, seat_id)
+        SELECT lead_id, content, session, kind, reaction_id, CASE kind WHEN 'registered' THEN reaction_id END
           FROM (SELECT lead_id, content, coalesce(session, '') AS session, kind, reaction_id,
                        row_number() OVER (PARTITION BY lead_id, content, coalesce(session, '') ORDER BY reaction_id DESC) AS back
                   FROM work_reaction WHERE reaction_id IS NOT NULL AND content IS NOT NULL AND kind IN ({kinds})) AS newest
          WHERE back = 1
-            ON CONFLICT (lead_id, content, session) DO UPDATE SET kind = excluded.kind, reaction_id = excluded.reaction_id
+            ON CONFLICT (lead_id, content, session) DO UPDATE SET kind = excluded.kind, reaction_id = excluded.reaction_id,
+               seat_id = CASE excluded.kind WHEN 'registered' THEN coalesce(standing.seat_id, excluded.seat_id) END
          WHERE NOT (excluded.kind = 'registered' AND standing.kind IN ('attended', 'missed'))""",
     )
 
@@ -302,8 +307,8 @@ def _point_statement(agreement: Agreement, rule: EngagementRule) -> Any:  # noqa
 
 
 def point_rows(agreement: Agreement, rule: EngagementRule, told: FromClause) -> Subquery:
-    """The points that a rule gives for the reactions of a table (`lead_id reaction_id kind content argument
-    counts_at`): a row for each lead and subject, of its first reaction.
+    """The points that a rule gives for the reactions of a table (`lead_id reaction_id message_id kind content
+    argument counts_at`): a row for each lead and subject, of its first reaction.
     """
     lead, reacted = Lead.__table__, rule.reacted
     by_day = case(
@@ -317,6 +322,9 @@ def point_rows(agreement: Agreement, rule: EngagementRule, told: FromClause) -> 
         wanted.append(told.c.content == reacted.about)
     if reacted.argument is not None:
         wanted.append(argument_matches(reacted, told))
+    if reacted.kind in OF_THE_MAIL:  # an answer to what he asked for is no interest in anything
+        mail = Message.__table__
+        wanted.append(not_(some(mail.c.id == told.c.message_id, mail.c.is_service, of=[mail])))
     begins = func.min(told.c.counts_at)
     values = (
         told.c.lead_id, literal(agreement.track), literal(rule.text), subject, literal(rule.points),
@@ -380,7 +388,8 @@ def _prove_mails(connection: Connection, now: datetime) -> None:
 
 def _suppress(connection: Connection, now: datetime) -> None:
     """Unsubscribed, bounced and complained hold at once: the address is never mailed again, its queue is
-    cancelled. Who unsubscribes or complains does so for every address of his; a bounce is one address's.
+    cancelled, but what answers him goes to whoever has merely unsubscribed. Who unsubscribes or complains does so
+    for every address of his; a bounce is one address's.
 
     The weightiest reason stands, whatever was told first; by chance they weigh as they stand in the alphabet.
     """
@@ -407,6 +416,7 @@ def _suppress(connection: Connection, now: datetime) -> None:
         f"""
         UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'suppressed'
          WHERE status = 'planned' AND lead_id IN (SELECT l.id FROM work_reaction w JOIN lead l ON l.id = w.lead_id
-                 JOIN suppression s ON s.email_key = l.email_key WHERE {ending})""",
+                 JOIN suppression s ON s.email_key = l.email_key WHERE {ending})
+           AND (NOT is_service OR lead_id IN (SELECT w.lead_id FROM work_reaction w WHERE {ending} AND w.kind <> 'unsubscribed'))""",
         now=now,
     )

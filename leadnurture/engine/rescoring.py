@@ -97,7 +97,7 @@ def replayed(agreement: Agreement, leads: FromClause | None = None) -> Subquery 
     what counted in an earlier stay on the track never counts again.
     """
     told = select(
-        reaction.c.lead_id, reaction.c.id.label("reaction_id"), reaction.c.kind, reaction.c.content,
+        reaction.c.lead_id, reaction.c.id.label("reaction_id"), reaction.c.message_id, reaction.c.kind, reaction.c.content,
         reaction.c.argument, reaction.c.counts_at,
     ).join_from(reaction, lead, lead.c.id == reaction.c.lead_id).where(
         reaction.c.id > lead.c.track_reaction_id, reaction.c.counts_at.is_not(None)

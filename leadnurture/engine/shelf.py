@@ -203,6 +203,9 @@ class Shelf:
             chosen.append(content.c.name == name)
         elif about not in {None, "interests"}:
             chosen.append(some(topic.c.content == content.c.name, topic.c.topic == about, of=[topic]))
+        services = [each.name for each in self.definitions.contents if each.is_service]
+        if name is None and services:  # an answer is not offered
+            chosen.append(content.c.name.not_in(services))
         return chosen
 
     def _strength(self) -> Expression:

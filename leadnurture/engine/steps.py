@@ -141,9 +141,19 @@ class _Builder:
         self.program = program
         self.step = step
         self.agreement = definitions.agreement(program.track)
-        self.timing = Timing(program, step, definitions.company.hours, self.agreement.preview)
+        self.is_service = self._sends_service()
+        preview = None if self.is_service else self.agreement.preview
+        self.timing = Timing(program, step, definitions.company.hours, preview, self.is_service)
         self.ways = tuple(self._ways())
         self.positions = {one.name: index for index, one in enumerate(program.steps)}
+
+    def _sends_service(self) -> bool:
+        send = self.step.send
+        return (
+            send is not None
+            and send.content is not None
+            and self.definitions.content(send.content).is_service
+        )
 
     def statements(self) -> StepStatements:
         """All of them, for `build_statements`."""
@@ -448,14 +458,14 @@ class _Builder:
         send = self.step.send or Send()
         columns = [
             "enrollment_id", "lead_id", "program", "step", "visit", "track", "content", "session_content", "session", "variant", "priority",
-            "needs_consent", "status", "planned_at", "send_at", "late_at", "late", "wait_until", "attempt",
+            "needs_consent", "is_service", "status", "planned_at", "send_at", "late_at", "late", "wait_until", "attempt",
         ]  # fmt: skip
         times = work_window if self._plans_from_window else w
         rows = (
             select(
                 e.c.id, e.c.lead_id, literal(self.program.name), literal(self.step.name), e.c.visit, literal(self.program.track),
                 w.c.content, w.c.session_content, func.nullif(w.c.session, ""), self._variant(send), literal(self.program.priority),
-                literal(self.program.needs_consent), literal("planned"), times.c.planned_at, times.c.send_at, times.c.late_at,
+                literal(self.program.needs_consent and not self.is_service), literal(self.is_service), literal("planned"), times.c.planned_at, times.c.send_at, times.c.late_at,
                 literal(self.timing.late.rule), times.c.deadline_at, literal(0),
             )
             .join_from(w, e, e.c.id == w.c.enrollment_id)

@@ -60,6 +60,8 @@ class Timing:
     hours: WorkingHours
     preview: Duration | None = None
     """For so long a person of ours can see a mail before it may leave."""
+    is_service: bool = False
+    """Its mail answers something he asked for: it leaves when it is planned, at any hour."""
 
     @property
     def late(self) -> Late:
@@ -96,10 +98,10 @@ class Timing:
         dated = update(window).values(planned_at=planned)
         working = (
             window.c.planned_at
-            if self.minute is None
+            if self.minute is None or self.is_service
             else working_day_from(zone, window.c.planned_at, self.minute)
         )
-        opened = update(window).values(send_at=next_opening(zone, working))
+        opened = update(window).values(send_at=self._opened(zone, working))
         closed = update(window).values(
             late_at=self._late_at(zone, window.c.send_at),
             deadline_at=self._silence(zone, window.c.planned_at),
@@ -131,10 +133,12 @@ class Timing:
             *self._anchor(at.anchor),
             update(w).where(unsent).values(planned_at=self._anchored(at)),
             update(w).where(w.c.is_new).values(is_beyond=and_(w.c.planned_at.is_(None), known)),
-            update(w).where(unsent).values(send_at=next_opening(zone, w.c.planned_at)),
+            update(w).where(unsent).values(send_at=self._opened(zone, w.c.planned_at)),
         ]
         closed = update(w).where(unsent).values(late_at=self._late_at(zone, w.c.send_at))
         missed = update(w).where(unsent, or_(w.c.late_at <= NOW, w.c.late_at < w.c.send_at))
+        if self.late.rule == "next window" and self.is_service:
+            return [*statements, closed, self._replan()]
         if self.late.rule == "next window":
             opening = next_opening(zone, NOW)
             again = {"planned_at": opening, "send_at": opening, "late_at": window_close(zone, NOW)}
@@ -193,11 +197,17 @@ class Timing:
             update(messages).where(*self._queued).values(wait_until=deadline),
         ]
 
+    def _opened(self, zone: Expression, instant: Expression) -> Expression:
+        return instant if self.is_service else next_opening(zone, instant)
+
     def _late_at(self, zone: Expression, send_at: Expression) -> Expression:
         late = self.late
-        return (
-            later_by(zone, send_at, late.within) if late.within is not None else window_close(zone, send_at)
-        )
+        if late.within is not None:
+            return later_by(zone, send_at, late.within)
+        if not self.is_service:
+            return window_close(zone, send_at)
+        # Without hours the window is the day; what waits for the next one is never late.
+        return null() if late.rule == "next window" else day_begins(zone, local_day(zone, send_at) + 1)
 
     def _silence(self, zone: Expression, since: Expression) -> Expression:
         after = self.step.after

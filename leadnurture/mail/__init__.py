@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from leadnurture.mail.freeze import target_of
     from leadnurture.mail.inbound import inbound_reader, receive_inbound
     from leadnurture.mail.sendgrid_events import read_sendgrid_events, receive_sendgrid_events
-    from leadnurture.mail.showing import show
+    from leadnurture.mail.showing import invite_of, show
 
 # No module bears the name of what it exports: importing it would hide the function behind the module.
 _HOMES: Final = {
     "Delivered": "delivery",
     "deliver": "delivery",
     "inbound_reader": "inbound",
+    "invite_of": "showing",
     "next_sending": "claim",
     "read_sendgrid_events": "sendgrid_events",
     "receive_inbound": "inbound",
@@ -66,6 +67,7 @@ __all__ = [
     "compile_templates",
     "deliver",
     "inbound_reader",
+    "invite_of",
     "make_provider",
     "next_sending",
     "read_sendgrid_events",

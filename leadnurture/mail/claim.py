@@ -28,6 +28,14 @@ messages: Final = Message.__table__
 _GONE: Final = ", ".join(f"'{status}'" for status in GONE_STATUSES)
 MONTH: Final = 30
 """Days of a month, as in a pace."""
+# Unsubscribed, at whichever address, and no server or reader has ever refused a mail of ours.
+_MERELY_LEFT: Final = """coalesce(s.reason, 'unsubscribed') = 'unsubscribed'
+                         AND NOT EXISTS (SELECT 1 FROM reaction b
+                                          WHERE b.lead_id = l.id AND b.kind IN ('bounced', 'complained'))
+                         AND NOT EXISTS (SELECT 1 FROM lead_key b
+                                           JOIN suppression v ON v.email_key = b.key
+                                          WHERE b.lead_id = l.id AND b.system = 'email'
+                                            AND v.reason NOT IN ('unsubscribed', 'bounced'))"""
 _SESSIONS: Final = ", ".join(f"'{kind}'" for kind in sorted(SESSION_KINDS))
 
 
@@ -45,8 +53,15 @@ OWES_NO_ANSWER: Final = (
     "NOT EXISTS (SELECT 1 FROM reply u WHERE u.lead_id = m.lead_id AND u.sorted_at IS NULL)"
 )
 """No reply of the lead waits for somebody to sort it."""
+MAY_LEAVE: Final = f"""(l.look_at IS NULL OR l.look_at > :now)
+                   AND (e.id IS NULL OR (e.status <> 'paused' AND (e.due_at IS NULL OR e.due_at > :now)))
+                   AND (m.is_service OR {OWES_NO_ANSWER})"""
+"""Nothing is due at the lead `l` and the enrollment `e` of a mail `m` that must be judged before it; a mail
+about a seat has no enrollment.
+"""
 WANTS_NO_MAIL: Final = """EXISTS (SELECT 1 FROM lead_key a JOIN suppression u ON u.email_key = a.key
-                              WHERE a.lead_id = m.lead_id AND a.system = 'email' AND u.reason <> 'bounced')"""
+                               WHERE a.lead_id = m.lead_id AND a.system = 'email'
+                                 AND u.reason <> 'bounced')"""
 """He has unsubscribed at another address of his."""
 
 
@@ -78,19 +93,18 @@ def reserve(
 
     Leads at whom a look is due, and enrollments that are woken, come first to the look and the wave: exit,
     goal and `on` are judged there before any mail of theirs leaves. To whom somebody owes an answer nothing
-    leaves.
+    leaves but what answers him.
     """
     skip = "" if connection.dialect.name == "sqlite" else "FOR UPDATE OF m SKIP LOCKED"
     rows = connection.execute(
         text(f"""
             WITH picked AS (
                 SELECT m.id
-                  FROM message m JOIN lead l ON l.id = m.lead_id JOIN enrollment e ON e.id = m.enrollment_id
+                  FROM message m
+                  JOIN lead l ON l.id = m.lead_id LEFT JOIN enrollment e ON e.id = m.enrollment_id
                  WHERE m.status = 'planned' AND m.send_at <= :now
                    AND (m.lease_until IS NULL OR m.lease_until <= :machine_now)
-                   AND (l.look_at IS NULL OR l.look_at > :now)
-                   AND e.status <> 'paused' AND (e.due_at IS NULL OR e.due_at > :now)
-                   AND {OWES_NO_ANSWER}
+                   AND {MAY_LEAVE}
                  ORDER BY m.send_at, m.id LIMIT :limit {skip})
             UPDATE message SET lease_owner = :owner, lease_until = :until WHERE id IN (SELECT id FROM picked)
             RETURNING send_at, id, lead_id"""),  # noqa: S608 - our own words
@@ -134,10 +148,8 @@ def next_sending(
     found = connection.execute(
         text(f"""
             SELECT m.send_at
-              FROM message m JOIN lead l ON l.id = m.lead_id JOIN enrollment e ON e.id = m.enrollment_id
-             WHERE m.status = 'planned' {resting} AND (l.look_at IS NULL OR l.look_at > :now)
-               AND e.status <> 'paused' AND (e.due_at IS NULL OR e.due_at > :now)
-               AND {OWES_NO_ANSWER}
+              FROM message m JOIN lead l ON l.id = m.lead_id LEFT JOIN enrollment e ON e.id = m.enrollment_id
+             WHERE m.status = 'planned' {resting} AND {MAY_LEAVE}
              ORDER BY m.send_at LIMIT 1""").columns(send_at=Instant()),  # noqa: S608 - our own words
         {"now": to_micros(now)} | ({} if machine_now is None else {"machine_now": to_micros(machine_now)}),
     )
@@ -165,7 +177,7 @@ def claim(
     moved = move(connection, definitions, verdicts, now)
     refused = _refuse(connection, now)
     _wait_for_looks(connection)
-    frozen = freezer.freeze(connection, definitions)
+    frozen = freezer.freeze(connection, definitions, now)
     _begin(connection, frozen, now, until)
     return Claimed(tuple(frozen), refused, moved)
 
@@ -188,24 +200,27 @@ def _judge(connection: Connection, definitions: Definitions, owner: str, now: da
                    m.planned_at, m.send_at, m.late_at, m.wait_until, s.reason,
                    CASE WHEN e.status NOT IN ('active', 'paused') THEN 'ended'
                         WHEN e.status = 'paused' OR e.due_at <= :now OR l.look_at <= :now THEN 'waits'
-                        WHEN NOT ({OWES_NO_ANSWER}) THEN 'waits'
+                        WHEN NOT (m.is_service OR {OWES_NO_ANSWER}) THEN 'waits'
                         WHEN m.track <> l.track THEN 'track'
-                        WHEN s.email_key IS NOT NULL OR {WANTS_NO_MAIL} THEN 'suppressed'
+                        WHEN (s.email_key IS NOT NULL OR {WANTS_NO_MAIL})
+                             AND NOT (m.is_service AND {_MERELY_LEFT}) THEN 'suppressed'
                         WHEN m.needs_consent AND r.consent IS NOT NULL AND NOT EXISTS (
                              SELECT 1 FROM consent k WHERE k.lead_id = l.id AND k.purpose = r.consent
                                 AND k.given_at <= :now AND k.withdrawn_at IS NULL) THEN 'consent'
-                        WHEN {IS_UNWANTED} THEN 'unwanted'
+                        WHEN {IS_UNWANTED} AND NOT m.is_service THEN 'unwanted'
                         WHEN t.hash IS NULL AND o.hash IS NULL THEN 'template'
-                        WHEN m.session IS NOT NULL AND n.starts_at IS NULL THEN 'called off'
+                        WHEN m.session IS NOT NULL AND n.starts_at IS NULL
+                             AND m.content <> 'seat-cancelled' THEN 'called off'
                         WHEN c.kind IN ({_SESSIONS}) AND n.starts_at <= :now THEN 'over'
-                        WHEN {HELD_UNTIL} > :now THEN 'held'
+                        WHEN {HELD_UNTIL} > :now AND NOT m.is_service THEN 'held'
                         WHEN m.late_at < :now AND m.late = 'next window' THEN 'missed'
                         WHEN m.late_at < :now THEN 'late'
-                        WHEN d.opens_at IS NULL OR d.opens_at > :now OR d.closes_at <= :now THEN 'closed'
+                        WHEN (d.opens_at IS NULL OR d.opens_at > :now OR d.closes_at <= :now)
+                             AND NOT m.is_service THEN 'closed'
                         ELSE 'go' END
               FROM message m
               JOIN lead l ON l.id = m.lead_id
-              JOIN enrollment e ON e.id = m.enrollment_id
+              LEFT JOIN enrollment e ON e.id = m.enrollment_id
               JOIN ({rules}) r ON r.track = l.track
               LEFT JOIN work_pick p ON p.message_id = m.id
               LEFT JOIN suppression s ON s.email_key = l.email_key
@@ -264,7 +279,7 @@ def _rules(definitions: Definitions) -> tuple[str, dict[str, object]]:
 def _keep_the_pace(connection: Connection) -> None:
     """At most so many mails in any so many local days, over all programs; the higher priority goes first.
 
-    Two such limits hold, that of the agreement and the lead's own.
+    Two such limits hold, that of the agreement and the lead's own. What answers him neither waits nor counts.
 
     Local days, not hours: else a weekly mail would be late by the seconds that the one before took, and an
     hour in spring.
@@ -279,7 +294,7 @@ def _keep_the_pace(connection: Connection) -> None:
                       FROM work_claim w JOIN message m ON m.id = w.message_id
                       LEFT JOIN ({_gone_since("paced_from", "mails")}) g ON g.lead_id = w.lead_id
                       LEFT JOIN ({_gone_since("own_paced_from", "own_mails")}) h ON h.lead_id = w.lead_id
-                     WHERE w.verdict = 'go') q
+                     WHERE w.verdict = 'go' AND NOT m.is_service) q
              WHERE q.message_id = work_claim.message_id
                AND (q.gone + q.place > q.mails OR q.own_gone + q.place > q.own_mails)""")  # noqa: S608 - our own words
     )
@@ -291,7 +306,8 @@ def _gone_since(begin: str, limit: str) -> str:
         SELECT x.lead_id, count(*) AS gone
           FROM (SELECT lead_id, max({begin}) AS since_at
                   FROM work_claim WHERE {limit} IS NOT NULL GROUP BY lead_id) y
-          JOIN message x ON x.lead_id = y.lead_id AND x.attempt_at >= y.since_at AND x.status IN ({_GONE})
+          JOIN message x ON x.lead_id = y.lead_id AND x.attempt_at >= y.since_at
+           AND x.status IN ({_GONE}) AND NOT x.is_service
          GROUP BY x.lead_id"""  # noqa: S608 - our own words
 
 

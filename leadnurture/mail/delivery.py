@@ -27,7 +27,18 @@ from leadnurture.engine import NewReaction, Settled, record_in, settle_messages
 from leadnurture.links import Links
 from leadnurture.mail.claim import Pick, claim, messages, release, reserve
 from leadnurture.mail.freeze import Freezer, Frozen
-from leadnurture.mail.provider import Accepted, Answer, Later, Mail, NotSent, Provider, Refused, Unknown
+from leadnurture.mail.invites import FILE, KIND
+from leadnurture.mail.provider import (
+    Accepted,
+    Answer,
+    Attachment,
+    Later,
+    Mail,
+    NotSent,
+    Provider,
+    Refused,
+    Unknown,
+)
 from leadnurture.mail.rendering import Shown
 from leadnurture.store import Database
 from leadnurture.store.instants import to_micros
@@ -342,6 +353,7 @@ def mail_of(frozen: Frozen, shown: Shown, now: datetime) -> Mail:
     content = frozen.content
     link = content["values"]["unsubscribe_link"]
     token = quote(link.rpartition("/")[2], safe="")
+    written = content.get("invite")
     return Mail(
         key=str(frozen.message_id),
         to=content["to"],
@@ -362,5 +374,6 @@ def mail_of(frozen: Frozen, shown: Shown, now: datetime) -> Mail:
             ),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ),
+        attachments=(Attachment(FILE, KIND, written.encode()),) if written else (),
         message_id=frozen.message_id,
     )

@@ -9,8 +9,9 @@ import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, text
@@ -32,6 +33,7 @@ from leadnurture.domain.language import (
 from leadnurture.domain.timing import Duration
 from leadnurture.engine import current_definitions
 from leadnurture.links import Links
+from leadnurture.mail.invites import Appointment, ends_at, invite
 from leadnurture.mail.names import Path
 from leadnurture.mail.rendering import Rendering, rendering
 from leadnurture.store.instants import day_of, from_micros
@@ -48,7 +50,9 @@ class Frozen:
     message_id: int
     template: str
     content: Mapping[str, Any]
-    """`to`, `to_name`, `from`, `from_name`, `reply_to`, `bounces_to`, and the `values` of the template."""
+    """`to`, `to_name`, `from`, `from_name`, `reply_to`, `bounces_to`, the `values` of the template, and the
+    `invite` of a mail about a seat.
+    """
 
     @property
     def facts(self) -> str:
@@ -79,7 +83,7 @@ class Freezer:
         """The compiled template of a claimed message."""
         return self._known[template]
 
-    def freeze(self, connection: Connection, definitions: Definitions) -> list[Frozen]:
+    def freeze(self, connection: Connection, definitions: Definitions, now: datetime) -> list[Frozen]:
         """What the messages that may leave are made of; one with a template newer than the last `load` waits.
 
         Two statements.
@@ -92,11 +96,17 @@ class Freezer:
             else {}
         )
         return [
-            self._frozen(row, wanted[row.template], declared.get(row.id, {}), definitions) for row in rows
+            self._frozen(row, wanted[row.template], declared.get(row.id, {}), definitions, now)
+            for row in rows
         ]
 
     def _frozen(
-        self, row: Row[Any], paths: Sequence[Path], declared: Mapping[str, object], definitions: Definitions
+        self,
+        row: Row[Any],
+        paths: Sequence[Path],
+        declared: Mapping[str, object],
+        definitions: Definitions,
+        now: datetime,
     ) -> Frozen:
         sender_name, sender = _sender(row, definitions)
         known = _Known(row, definitions, declared, (sender_name, sender))
@@ -120,6 +130,8 @@ class Freezer:
             "bounces_to": self._links.answer_address(row.id) or sender,
             "values": values,
         }
+        if row.occasion is not None:
+            content["invite"] = invite(_appointment(row, definitions, (sender_name, sender), now))
         return Frozen(row.id, row.template, content)
 
     def _reply_to(self, row: Row[Any], sender: str, company: Company) -> list[str]:
@@ -130,17 +142,18 @@ class Freezer:
         return [answers] if sender == company.sender_address else [sender, answers]
 
     def _link(self, name: str, row: Row[Any], company: Company) -> str:
-        if name == "unsubscribe_link":
-            return self._links.unsubscribe(row.lead_id, row.id)
-        if name == "preferences_link":
-            return self._links.preferences(row.lead_id, row.id)
-        if name == "register_link":
-            return self._links.register(row.id, row.session or "")
+        links = self._links
+        of_lead = {"unsubscribe_link": links.unsubscribe, "preferences_link": links.preferences}.get(name)
+        if of_lead is not None:
+            return of_lead(row.lead_id, row.id)
+        of_session = {"register_link": links.register, "decline_link": links.decline}.get(name)
+        if of_session is not None:
+            return of_session(row.id, row.session or "")
         if name == "hidden_link":
-            return self._links.click(row.id, HIDDEN_LINK)
-        if name == "decline_link":
-            return self._links.decline(row.id, row.session or "")
-        return self._links.click(row.id, LINK) if row.link or row.session_link else company.url
+            return links.click(row.id, HIDDEN_LINK)
+        if name == "download_link":
+            return links.download(row.id) if row.link else company.url
+        return links.click(row.id, LINK) if row.link or row.session_link else company.url
 
 
 def target_of(connection: Connection, message_id: int, target: str) -> str | None:
@@ -165,7 +178,8 @@ _FACTS: Final = text("""
            l.email, l.first_name, l.last_name, l.country, l.language, l.role, l.zone, l.source, l.track,
            a.name AS account_name, a.domain AS account_domain, a.owner AS account_owner,
            c.title, c.kind, c.link,
-           o.title AS session_title, o.link AS session_link, o.kind AS session_kind, n.starts_at
+           o.title AS session_title, o.link AS session_link, o.kind AS session_kind,
+           coalesce(n.starts_at, n.before_at) AS starts_at, n.sequence, m.occasion
       FROM work_claim w
       JOIN message m ON m.id = w.message_id
       JOIN lead l ON l.id = m.lead_id
@@ -292,6 +306,28 @@ _VALUES: Final[Mapping[str, Callable[[_Known, str], object]]] = {
 def _content(definitions: Definitions, name: str | None) -> Content | None:
     """The content as it is now; None where its file is gone."""
     return next((one for one in definitions.contents if one.name == name), None)
+
+
+def _appointment(
+    row: Row[Any], definitions: Definitions, sender: tuple[str, str], now: datetime
+) -> Appointment:
+    """The seat as an entry of a calendar; its days are the company's, since it takes place there."""
+    company = definitions.company
+    content = _content(definitions, row.session_content)
+    starts_at = from_micros(row.starts_at)
+    host = urlsplit(company.url).hostname or "localhost"
+    return Appointment(
+        uid=f"{row.session_content}.{row.session}.{row.lead_id}@{host}",
+        sequence=row.sequence,
+        is_cancelled=row.content == "seat-cancelled",
+        starts_at=starts_at,
+        ends_at=ends_at(starts_at, None if content is None else content.length, company),
+        title=row.session_title if content is None else content.title_in(row.locale),
+        link=row.session_link,
+        organizer=sender,
+        attendee=(_full_name(row), row.email),
+        stamp=now,
+    )
 
 
 @functools.lru_cache(maxsize=4096)

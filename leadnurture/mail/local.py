@@ -4,14 +4,20 @@ One idea to hold: a file is there whole or not at all, also after a power cut. I
 name, forced to the disk and renamed; and writing the same mail again replaces it by itself.
 """
 
+import base64
 import binascii
 import contextlib
 import os
+import re
+from collections.abc import Sequence
 from email.header import Header
 from email.utils import format_datetime, formataddr
 from pathlib import Path
+from typing import Final
 
-from leadnurture.mail.provider import Accepted, Answer, Mail, NotSent
+from leadnurture.mail.provider import Accepted, Answer, Attachment, Mail, NotSent
+
+CALENDAR_METHOD: Final = re.compile(rb"^METHOD:([A-Z]+)\r?$", re.MULTILINE)
 
 
 class LocalOutbox:
@@ -56,13 +62,30 @@ def as_eml(mail: Mail) -> bytes:
         ("Subject", _encoded(mail.subject)),
         *mail.headers,
         ("MIME-Version", "1.0"),
-        ("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
     ]
     head = "".join(f"{name}: {value}\n" for name, value in headers)
-    parts = "".join(
-        f"\n--{boundary}\n{_part(kind, body)}" for kind, body in (("plain", mail.text), ("html", mail.html))
+    kind, body = _multipart("alternative", boundary, [_part("plain", mail.text), _part("html", mail.html)])
+    if mail.attachments:
+        parts = [f"{kind}{body}", *map(_attached, mail.attachments)]
+        kind, body = _multipart("mixed", f"=_mixed_{mail.key}", parts)
+    return f"{head}{kind}{body}".replace("\n", "\r\n").encode()
+
+
+def _multipart(kind: str, boundary: str, parts: Sequence[str]) -> tuple[str, str]:
+    """The header of several parts, and the parts."""
+    inner = "".join(f"\n--{boundary}\n{part}" for part in parts)
+    return f'Content-Type: multipart/{kind}; boundary="{boundary}"\n', f"{inner}\n--{boundary}--\n"
+
+
+def _attached(file: Attachment) -> str:
+    """A file in base64; a calendar says what it wants of its reader, as mail programs expect it."""
+    method = CALENDAR_METHOD.search(file.content) if file.kind == "text/calendar" else None
+    said = f"; charset=utf-8; method={method[1].decode()}" if method else ""
+    return (
+        f'Content-Type: {file.kind}{said}; name="{file.name}"\nContent-Transfer-Encoding: base64\n'
+        f'Content-Disposition: attachment; filename="{file.name}"\n\n'
+        f"{base64.encodebytes(file.content).decode()}"
     )
-    return f"{head}{parts}\n--{boundary}--\n".replace("\n", "\r\n").encode()
 
 
 def _part(kind: str, body: str) -> str:

@@ -15,6 +15,16 @@ TIMEOUT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that travels with a mail. Name and kind are ours, in ASCII."""
+
+    name: str
+    kind: str
+    """Its media type: `text/calendar`."""
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """One mail to one person, complete. `key` names it for ever: the file of the outbox, the Message-ID."""
 
@@ -32,6 +42,7 @@ class Mail:
     at: datetime | None = None
     """Its date, of the product's clock."""
     headers: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     message_id: int | None = None
     """The message of a program; events about the mail carry it. None for a notice to our own people."""
 

@@ -5,6 +5,7 @@ variables, and log key and addresses at DEBUG. What is left is one question: had
 failed? Before that nothing can have left; after that, only an answer is proof of anything.
 """
 
+import base64
 import http.client
 import logging
 import ssl
@@ -79,7 +80,21 @@ def payload(mail: Mail) -> dict[str, Any]:
             "ganalytics": {"enable": False},
         },
     }
-    return body | _reply_to(mail)
+    return body | _reply_to(mail) | _attachments(mail)
+
+
+def _attachments(mail: Mail) -> dict[str, Any]:
+    """The files of a mail; SendGrid refuses an empty list."""
+    files = [
+        {
+            "content": base64.b64encode(file.content).decode(),
+            "type": file.kind,
+            "filename": file.name,
+            "disposition": "attachment",
+        }
+        for file in mail.attachments
+    ]
+    return {"attachments": files} if files else {}
 
 
 def _reply_to(mail: Mail) -> dict[str, Any]:

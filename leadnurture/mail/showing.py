@@ -7,6 +7,13 @@ from leadnurture.mail.freeze import thawed
 from leadnurture.mail.rendering import Shown, rendering
 
 
+def invite_of(connection: Connection, message_id: int) -> str | None:
+    """The calendar entry that a message carries, as it was sent; None without one, or before the claim."""
+    facts = connection.execute(text("SELECT facts FROM message WHERE id = :id"), {"id": message_id}).scalar()
+    written = thawed(facts).get("invite") if facts else None
+    return None if written is None else str(written)
+
+
 def show(connection: Connection, message_id: int) -> Shown:
     """Subject, HTML and text of a message.
 

@@ -21,6 +21,7 @@ from leadnurture.definitions.mails import LINKS, mail_names
 from leadnurture.definitions.templates import LAYOUT, layout_of
 from leadnurture.domain.content import CompiledTemplate
 from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.vocabulary import SEAT_MAILS, TRACKS, Track
 from leadnurture.mail.layers import Layer, Tag, flatten, read_layer
 from leadnurture.mail.names import Path, objection
 from leadnurture.mail.plain import plain_text
@@ -82,11 +83,17 @@ class _Place(NamedTuple):
 def _places(definitions: Definitions) -> Iterator[_Place]:
     """Every template that there must be, and every translation that there is."""
     there = {path for path, _ in definitions.templates}
-    for content in definitions.contents:
-        for track in content.tracks:
-            yield _Place(content.name, track, "")
-            translated = (_Place(content.name, track, locale) for locale in definitions.company.locales[1:])
-            yield from (place for place in translated if place.path in there)
+    for content, track in _mails(definitions):
+        yield _Place(content, track, "")
+        translated = (_Place(content, track, locale) for locale in definitions.company.locales[1:])
+        yield from (place for place in translated if place.path in there)
+
+
+def _mails(definitions: Definitions) -> Iterator[tuple[str, Track]]:
+    """(content, track) of every template, those of the seats last."""
+    yield from ((content.name, track) for content in definitions.contents for track in content.tracks)
+    written = {path for path, _ in definitions.templates}
+    yield from ((mail, track) for mail in SEAT_MAILS for track in TRACKS if f"{mail}/{track}.mjml" in written)
 
 
 def sample_values(names: Mapping[str, frozenset[str]]) -> Values:

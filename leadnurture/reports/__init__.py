@@ -1,6 +1,7 @@
 """Hides how pages, commands and runs learn what is: read-only questions, each a frozen value."""
 
 from leadnurture.reports.chart import ChartCounts, program_chart
+from leadnurture.reports.content import ContentPage, ContentRow, content_page, contents
 from leadnurture.reports.handoffs import HandoffList, HandoffRow, handoff, handoff_list
 from leadnurture.reports.journeys import Journey, journey
 from leadnurture.reports.lists import LeadRow, MailRow, leads, outbox
@@ -21,6 +22,8 @@ from leadnurture.reports.watchdog import asleep
 
 __all__ = [
     "ChartCounts",
+    "ContentPage",
+    "ContentRow",
     "HandoffList",
     "HandoffRow",
     "Journey",
@@ -34,6 +37,8 @@ __all__ = [
     "as_json",
     "asleep",
     "chart_of",
+    "content_page",
+    "contents",
     "duplicates",
     "handoff",
     "handoff_list",

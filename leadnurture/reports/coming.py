@@ -56,7 +56,7 @@ class Standing:
 def coming(
     connection: Connection, standing: Standing, definitions: Definitions, setting: Setting
 ) -> tuple[Coming, ...]:
-    """Dated things first, in order of time. Five statements; one a program for whoever is in none."""
+    """Dated things first, in order of time. Six statements; one a program for whoever is in none."""
     agreement = definitions.agreement(standing.lead.track)
     enrollments = _enrollments(connection, standing.lead.id)
     found = [
@@ -65,6 +65,7 @@ def coming(
         *_offers(connection, standing.lead.id, agreement, setting),
         *_pace(connection, standing.lead.id, agreement, setting),
     ]
+    found += _about_seats(connection, standing.lead.id, setting)
     messages = _messages(connection, [row.id for row in enrollments])
     for row in enrollments:
         message = messages.get((row.id, row.step, row.visit))
@@ -143,12 +144,21 @@ def _reached(
         MESSAGE.c.lead_id == lead_id,
         MESSAGE.c.status.in_(GONE_STATUSES),
         MESSAGE.c.attempt_at > setting.now - span,
+        MESSAGE.c.is_service.is_(False),
     )
     question = select(MESSAGE.c.attempt_at).where(*gone).order_by(MESSAGE.c.attempt_at.desc()).limit(mails)
     sent = connection.scalars(question).all()
     if len(sent) == mails:
         why = f"{said} {mails} in {days} days, and {mails} left since {setting.moment(sent[-1])}."
         yield Coming(sent[-1] + span, "Room for the next mail", why)
+
+
+def _about_seats(connection: Connection, lead_id: int, setting: Setting) -> Iterator[Coming]:
+    """Confirmations and reminders that are planned."""
+    planned = MESSAGE.c.lead_id == lead_id, MESSAGE.c.status == "planned", MESSAGE.c.occasion.is_not(None)
+    for row in connection.execute(select(MESSAGE).where(*planned)):
+        why = f"For the seat in {setting.title(row.session_content)}, session {row.session}."
+        yield Coming(row.send_at, f"{setting.title(row.content)} leaves", why)
 
 
 def _enrollments(connection: Connection, lead_id: int) -> Sequence[Row[Any]]:

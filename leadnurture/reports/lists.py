@@ -9,10 +9,10 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    ScalarSelect,
     Select,
-    exists,
+    func,
     literal_column,
-    or_,
     select,
     tuple_,
     union_all,
@@ -79,6 +79,8 @@ class MailRow:
     content: str
     title: str
     """Of the content; the subject is shown with the mail itself, from the facts that were frozen."""
+    about: str | None
+    """The webinar or event that it is about."""
     session: str | None
     variant: str | None
     status: str
@@ -141,11 +143,15 @@ def _with_word(prefix: str) -> _Filter:
         select(select(WORD.c.lead_id).where(*his).limit(FEW + 1).subquery().c.lead_id),
         select(of_people.where(*its).order_by(ACCOUNT_WORD.c.word).limit(FEW + 1).subquery().c.id),
     ).subquery()
-    has_one = or_(
-        exists().where(WORD.c.lead_id == LEAD.c.id, *his),
-        exists().where(ACCOUNT_WORD.c.account_id == LEAD.c.account_id, *its),
-    )
+    has_one = func.coalesce(
+        _any(WORD.c.lead_id == LEAD.c.id, *his), _any(ACCOUNT_WORD.c.account_id == LEAD.c.account_id, *its)
+    ).is_not(None)
     return _Filter(select(either), has_one)
+
+
+def _any(*criteria: ColumnElement[bool]) -> ScalarSelect[Any]:
+    """Whether there is such a row, asked of each lead: for an EXISTS PostgreSQL reads all of them first."""
+    return select(literal_column("1")).where(*criteria).limit(1).scalar_subquery()
 
 
 def _in_program(program: str) -> _Filter:
@@ -153,7 +159,7 @@ def _in_program(program: str) -> _Filter:
     live = ENROLLMENT.c.program == program, _is_live()
     return _Filter(
         select(ENROLLMENT.c.lead_id).where(*live).limit(FEW + 1),
-        exists().where(ENROLLMENT.c.lead_id == LEAD.c.id, *live),
+        _any(ENROLLMENT.c.lead_id == LEAD.c.id, *live).is_not(None),
     )
 
 
@@ -258,6 +264,7 @@ def outbox(
             visit=row.visit,
             content=row.content,
             title=row.title or row.content,
+            about=row.session_content,
             session=row.session,
             variant=row.variant,
             status=row.status,

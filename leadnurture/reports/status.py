@@ -94,7 +94,9 @@ def duplicates(connection: Connection) -> int:
     sent it: so a step that was sent twice is among them.
     """
     gone = MESSAGE.c.status.in_([each for each in GONE_STATUSES if each != "sending"])
-    about = MESSAGE.c.lead_id, MESSAGE.c.track, MESSAGE.c.content, func.coalesce(MESSAGE.c.session, "")
+    session = func.coalesce(MESSAGE.c.session, "")
+    occasion = func.coalesce(MESSAGE.c.seat_id, 0), func.coalesce(MESSAGE.c.occasion, "")
+    about = MESSAGE.c.lead_id, MESSAGE.c.track, MESSAGE.c.content, session, *occasion
     beyond = (
         select((func.count() - 1).label("beyond"))
         .where(gone)

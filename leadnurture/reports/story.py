@@ -197,7 +197,7 @@ def _merges(connection: Connection, lead_id: int, setting: Setting) -> Iterator[
     question = select(MERGE).where(MERGE.c.kept_id == lead_id).order_by(MERGE.c.id)
     for row in connection.execute(question):
         gone = _gone(row.body, row.gone_id)
-        who = f"lead {row.gone_id}, {gone['lead'][0]['email']}"
+        who = ", ".join([f"lead {row.gone_id}", *(his["email"] for his in gone.get("lead", ()))])
         yield Entry(row.at, "note", f"{setting.person(row.by)} made one with {who}", f"Merge {row.id}.")
         if row.undone_at:
             yield Entry(row.undone_at, "note", f"{setting.person(row.undone_by)} undid merge {row.id}", who)
@@ -313,15 +313,18 @@ def _mails(rows: Iterable[Row[Any]], reactions: Iterable[Row[Any]], setting: Set
             kind="mail",
             text=f"{'Sent' if gone else 'Not sent:'} {title}{variant}",
             why=" ".join(_mail_reasons(row, opened.get(row.id), setting)),
-            program=row.program,
-            step=row.step,
-            content=row.content,
+            program=row.program or None,
+            step=row.step or None,
+            content=row.session_content if row.occasion else row.content,
             message_id=row.id,
         )
 
 
 def _mail_reasons(row: Row[Any], opened: datetime | None, setting: Setting) -> Iterator[str]:
-    yield f"Step {row.step} of {row.program}."
+    if row.occasion is None:
+        yield f"Step {row.step} of {row.program}."
+    else:
+        yield f"For the seat in {setting.title(row.session_content)}, session {row.session}."
     if row.status in MAIL_STATUS:
         yield MAIL_STATUS[row.status]
     if opened is not None:

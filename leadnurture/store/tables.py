@@ -398,6 +398,8 @@ class ContentSession(Row, table=True):
     name: str = Field(primary_key=True)
     starts_at: datetime | None = instant()
     """None when cancelled."""
+    before_at: datetime | None = instant()
+    """Its date before the last change; none before the first."""
     sequence: int = 0
     """Counts its changes, for calendar invites."""
     closed_at: datetime | None = instant()
@@ -546,11 +548,19 @@ class MoveCount(Row, table=True):
 
 
 class Message(Row, table=True):
-    """One mail to one lead from one step of one visit."""
+    """One mail to one lead: from one step of one visit, or on an occasion of his seat in a session."""
 
     __tablename__ = "message"
     __table_args__ = (
         UniqueConstraint("enrollment_id", "step", "visit"),
+        Index(
+            "uq_message_seat",
+            "seat_id",
+            "occasion",
+            unique=True,
+            sqlite_where=text("occasion IS NOT NULL"),
+            postgresql_where=text("occasion IS NOT NULL"),
+        ),
         Index(
             "ix_message_planned",
             "send_at",
@@ -567,19 +577,29 @@ class Message(Row, table=True):
         {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
     )
     id: int | None = row_id()
-    enrollment_id: int = reference("enrollment.id")
+    enrollment_id: int | None = reference("enrollment.id", nullable=True)
+    """None for a mail about a seat: then program and step are empty."""
     lead_id: int = reference("lead.id")
     program: str
     step: str
     visit: int
     track: str
     content: str
+    """Of a mail about a seat the name of its templates, `seat-reminder`."""
     session_content: str | None = None
     """The webinar or event that it is about: the content itself, or the one that its step is anchored on."""
     session: str | None = None
     variant: str | None = None
     priority: int = 0
     needs_consent: bool = True
+    is_service: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """It answers something he asked for: no hours, pace, hold or consent, and it earns no points."""
+    occasion: str | None = None
+    """Of a mail about a seat: `confirmation`, `reminder/1 day/0`, `moved/1`, `cancelled/2`, with the session's
+    sequence. Once per seat.
+    """
+    seat_id: int | None = Field(default=None, sa_type=BigInteger)
+    """The seat that it is about, see `Standing`."""
     status: str
     planned_at: datetime = instant(nullable=False)
     """The nominal date of the sending: `after` counts from it."""
@@ -745,6 +765,10 @@ class Standing(Row, table=True):
     session: str = Field(primary_key=True)
     kind: str
     reaction_id: int = Field(sa_type=BigInteger)
+    seat_id: int | None = Field(default=None, sa_type=BigInteger)
+    """The reaction with which he took the seat that he has; whoever gives it back and takes one again has
+    another.
+    """
 
 
 class Point(Row, table=True):

@@ -175,6 +175,20 @@ work_reaction: Final = _work_table(
     Column("at", Instant), Column("recorded_at", Instant), Column("counts_at", Instant), Column("source", String), Column("key", String),
     Column("natural_key", String), Column("agent", Text), Column("is_fresh", Boolean), Column("reaction_id", BigInteger),
 )  # fmt: skip
+# Seats that were taken or given back, or whose session changed; `news` says what whoever has one is told.
+work_seat: Final = _work_table(
+    "work_seat",
+    Column("lead_id", BigInteger), Column("content", String), Column("session", String), Column("track", String), Column("zone", String),
+    Column("seat_id", BigInteger), Column("starts_at", Instant), Column("before_at", Instant), Column("sequence", Integer), Column("news", String),
+    Index("ix_work_seat", "lead_id"),
+)  # fmt: skip
+# Sessions that changed.
+work_session: Final = _work_table("work_session", Column("content", String), Column("session", String))
+# When whoever has a seat is reminded, by the zone in which he reads its time.
+work_reminder: Final = _work_table(
+    "work_reminder",
+    Column("content", String), Column("session", String), Column("zone", String), Column("occasion", String), Column("at", Instant),
+)  # fmt: skip
 # Outcomes of sendings.
 work_settle: Final = _work_table(
     "work_settle",

@@ -25,6 +25,7 @@ from leadnurture.web import (
     administration,
     api,
     clicks,
+    content,
     desk,
     doors,
     entrance,
@@ -94,7 +95,7 @@ def create_app(
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     public = (doors, preferences, api, hooks, health, entrance)
-    for each in (*public, account, administration, desk, pages, people, replies, clicks):
+    for each in (*public, account, administration, desk, pages, people, replies, clicks, content):
         app.include_router(each.router)
     check_rights(app)
     return app

@@ -1,4 +1,4 @@
-"""The public links of mails and notices: click, unsubscribe, register, accept or return a handoff.
+"""The public links of mails and notices: click, unsubscribe, register, download, accept or return a handoff.
 
 GET and HEAD change nothing, except that `/c/…` appends one raw click. A token that cannot be read is a
 page that says so. Every answer of a person is told under a key of its own: whoever answers again means it.
@@ -7,6 +7,7 @@ page that says so. Every answer of a person is told under a key of its own: whoe
 import secrets
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -20,6 +21,7 @@ from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.profile import telling
 from leadnurture.web import lookup
 from leadnurture.web.doorkeeper import READ
+from leadnurture.web.guard import POLICY
 from leadnurture.web.site import Here, Site
 
 router = APIRouter()
@@ -143,6 +145,34 @@ def _local_time(seat: lookup.Seat) -> str:
     local, language = telling.local(seat.starts_at, seat.zone), language_of(seat.locale)
     hour = hours_told(f"{local:%H:%M}", None, language)
     return f"{weekday_told(local.date(), language)}, {hour}, {place_told(seat.zone, language)}"
+
+
+@router.api_route("/d/{token}", methods=READ)
+def ask_for_file(token: str, site: Here) -> HTMLResponse:
+    """The page with the button; scanners that follow the link fetch nothing."""
+    _, file = _file(site, token)
+    target = urlsplit(file.link)
+    policy = POLICY.replace("form-action 'self'", f"form-action 'self' {target.scheme}://{target.netloc}")
+    return site.page("download.html", {"file": file}, policy=policy, locale=file.locale)
+
+
+@router.post("/d/{token}")
+def fetch_file(token: str, site: Here) -> Response:
+    """Notes that it was downloaded and leads on to it, wherever the content's file says that it is."""
+    message_id, file = _file(site, token)
+    _record(site, "downloaded", message_id=message_id, content=file.content)
+    return RedirectResponse(file.link, 303)
+
+
+def _file(site: Site, token: str) -> tuple[int, lookup.File]:
+    message_id = site.project.links.read_download(token)
+    if message_id is None:
+        raise BrokenLinkError
+    with site.project.database.read() as connection:
+        file = lookup.file(connection, message_id, engine.current_definitions(connection))
+    if file is None or not file.link.startswith(SAFE_SCHEMES):
+        raise BrokenLinkError
+    return message_id, file
 
 
 @router.api_route("/h/{token}", methods=READ)

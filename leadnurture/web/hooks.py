@@ -1,16 +1,17 @@
-"""`POST /hooks/…`: what mail providers tell of our mails. 2xx means that it is in the database.
+"""`POST /hooks/…`: what mail providers tell of our mails, and platforms of their sessions.
 
-It is read afterwards: at once, after the answer, where nothing that came before it waits to be read.
+2xx means that it is in the database. It is read afterwards: at once, after the answer, where nothing that
+came before it waits to be read.
 """
 
 import logging
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, BackgroundTasks, Request
+from fastapi import APIRouter, BackgroundTasks, Path, Request
 from fastapi.responses import JSONResponse
 
-from leadnurture import inbox, mail
+from leadnurture import imports, inbox, mail
 from leadnurture.app import readers
 from leadnurture.errors import LeadNurtureError
 from leadnurture.web.api import Body
@@ -18,6 +19,7 @@ from leadnurture.web.site import Here, Site
 
 log: Final = logging.getLogger(__name__)
 router = APIRouter(prefix="/hooks")
+Provider = Annotated[str, Path(pattern=r"^[a-z0-9-]+$", max_length=50)]
 
 
 @router.post("/sendgrid/events")
@@ -40,6 +42,23 @@ def receive_inbound(request: Request, body: Body, site: Here, afterwards: Backgr
     key = project.settings.inbound_key
     kept = mail.receive_inbound(
         project.database, body, request.headers, key.get_secret_value() if key else None, project.clock()
+    )
+    return _answer(site, kept, afterwards)
+
+
+@router.post("/webinar/{provider}")
+def receive_webinar_event(
+    provider: Provider, request: Request, body: Body, site: Here, afterwards: BackgroundTasks
+) -> JSONResponse:
+    """What a webinar platform tells of its sessions; NotSignedError (401) unless it is signed and fresh."""
+    project = site.project
+    kept = imports.receive_platform_event(
+        project.database,
+        imports.Platform(provider, project.settings.secrets_of(provider)),
+        body,
+        request.headers,
+        project.clock(),
+        machine_now=_machine_now(),
     )
     return _answer(site, kept, afterwards)
 

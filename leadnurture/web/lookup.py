@@ -65,6 +65,39 @@ class Seat:
         return "No seat is left" if self.seats is not None and self.taken >= self.seats else None
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """What a mail gives to fetch."""
+
+    content: str
+    title: str
+    kind: str
+    link: str
+    locale: str
+    """Of the company's, the one that its reader reads."""
+
+
+def file(connection: Connection, message_id: int, definitions: Definitions) -> File | None:
+    """What a download link is about; None where its content has no link any more."""
+    question = (
+        select(CONTENT.c.name, CONTENT.c.title, CONTENT.c.kind, CONTENT.c.link, LEAD.c.language)
+        .join_from(MESSAGE, CONTENT, CONTENT.c.name == MESSAGE.c.content)
+        .join(LEAD, LEAD.c.id == MESSAGE.c.lead_id)
+        .where(MESSAGE.c.id == message_id)
+    )
+    row = connection.execute(question).first()
+    if row is None or not row.link:
+        return None
+    locale = locale_of(row.language, definitions.company.locales)
+    return File(row.name, _title(row.name, row.title, definitions, locale), row.kind, row.link, locale)
+
+
+def _title(name: str, title: str, definitions: Definitions, locale: str) -> str:
+    """Of a content that may be gone from the files."""
+    known = next((each for each in definitions.contents if each.name == name), None)
+    return title if known is None else known.title_in(locale)
+
+
 def reader(connection: Connection, lead_id: int, company: Company) -> Reader | None:
     """The lead of a link to unsubscribe or to choose, also of one that was signed before a merge."""
     try:
@@ -115,13 +148,12 @@ def seat(connection: Connection, message_id: int, session: str, definitions: Def
     if row is None:
         return None
     locale = locale_of(row.language, definitions.company.locales)
-    known = next((each for each in definitions.contents if each.name == row.name), None)
     return Seat(
         lead_id=row.id,
         locale=locale,
         zone=definitions.company.zone if row.kind == "event" else row.zone,
         content=row.name,
-        title=row.title if known is None else known.title_in(locale),
+        title=_title(row.name, row.title, definitions, locale),
         session=session,
         starts_at=row.starts_at,
         is_closed=row.closed_at is not None,

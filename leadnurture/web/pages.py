@@ -272,7 +272,8 @@ def show_message(message_id: Id, site: Here) -> HTMLResponse:
         if row is None or row.id != message_id:
             raise NotFoundError(f"There is no mail {message_id}; look for it in the outbox.")
         shown = mail.show(connection, message_id) if row.is_rendered else None
-        return {"section": "/outbox", "track": row.track, "message": row, "shown": shown}
+        invite = mail.invite_of(connection, message_id)
+        return {"section": "/outbox", "track": row.track, "message": row, "shown": shown, "invite": invite}
 
     return site.page("mail.html", _ask(site, question))
 

@@ -23,11 +23,14 @@ PUBLIC: Final[Mapping[str, Public]] = {
     "POST /p/{token}": "link",
     "GET /w/{token}": "link",
     "POST /w/{token}": "link",
+    "GET /d/{token}": "link",
+    "POST /d/{token}": "link",
     "GET /h/{token}": "link",
     "POST /h/{token}": "link",
-    # Providers, who sign what they post.
+    # Providers and platforms, who sign what they post.
     "POST /hooks/sendgrid/events": "signed",
     "POST /hooks/sendgrid/inbound": "signed",
+    "POST /hooks/webinar/{provider}": "signed",
     # They tell nothing about anybody.
     "GET /static": "open",
     "GET /healthz": "open",
@@ -49,6 +52,9 @@ PEOPLE: Final[Mapping[str, Needed]] = {
     "POST /handoffs/{handoff_id}": "sales",
     "GET /replies": "viewer",
     "POST /replies/{reply_id}": "marketer",
+    "GET /content": "viewer",
+    "GET /content/{content}": "viewer",
+    "POST /content/{content}/attendance": "marketer",
     "POST /clicks/{click_id}": "marketer",
     "GET /leads": "viewer",
     "GET /leads/{lead_id}": "viewer",

@@ -44,6 +44,11 @@ GERMAN: Final[Mapping[str, str]] = {
     "No mail for {number} months": "{number} Monate keine Mail",
     "Which language do you prefer?": "Welche Sprache ist Ihnen lieber?",
     "Save": "Speichern",
+    # A file
+    "It is yours. There is no form to fill in.": "Es gehört Ihnen. Sie müssen kein Formular ausfüllen.",
+    "Open the article": "Artikel öffnen",
+    "Open the report": "Bericht öffnen",
+    "Open the page": "Seite öffnen",
     # A seat
     "You have a seat": "Sie haben einen Platz",
     "{when}. We look forward to you.": "{when}. Wir freuen uns auf Sie.",

@@ -86,6 +86,22 @@ def test_called_off_sessions_free_their_seats(summary: Summary) -> None:
     assert any(branch.name == "otherwise → again" and branch.taken for branch in seat.branches)
 
 
+def test_whoever_has_a_seat_is_written_to(summary: Summary, play: Play) -> None:
+    assert summary.mails
+    message, reaction = metadata.tables["message"], metadata.tables["reaction"]
+    about_seats = message.c.occasion.is_not(None), message.c.sent_at.is_not(None)
+    sent = select(message.c.content, func.count().label("mails")).where(*about_seats)
+    seats = select(func.count()).where(reaction.c.kind == "registered")
+    with play.project.database.read() as connection:
+        rows = connection.execute(sent.group_by(message.c.content)).all()
+        registered = connection.execute(seats).scalar_one()
+    written = {row.content: row.mails for row in rows}
+    # Who comes between two rounds of the demo may be told that he came before his seat is confirmed.
+    assert written["seat-confirmation"] > 0.8 * registered > 50
+    assert written["seat-reminder"] > registered
+    assert written["seat-cancelled"] > 5
+
+
 def test_the_summary_is_told_in_plain_words(summary: Summary) -> None:
     lines = told(summary, 80).splitlines()
     assert "Leads         1,000 in" in lines

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from leadnurture.definitions import check_project
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.vocabulary import TRACKS, MessageStatus, ReactionKind, Why
+from leadnurture.domain.vocabulary import SEAT_MAILS, TRACKS, MessageStatus, ReactionKind, Why
 from leadnurture.engine import (
     Applied,
     CompiledTemplate,
@@ -89,6 +89,8 @@ def define(root: Path, files: Mapping[str, str], *, warned: bool = True) -> Defi
         if folder == "content":
             tracks = [track for track in TRACKS if f"{track}/track" in told]
             written |= {f"templates/email/{name}/{track}.mjml": TEMPLATE for track in tracks}
+    seats = {f"templates/email/{mail}/{track}.mjml" for mail in SEAT_MAILS for track in TRACKS}
+    written |= dict.fromkeys(seats, TEMPLATE)
     for path, content in written.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(content)

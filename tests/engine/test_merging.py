@@ -1,13 +1,14 @@
 """Two leads who are one person: nothing of either is lost, nothing counts twice, and it can be undone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy import Index, event
+from sqlalchemy import event
 
+from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.engine import (
     Feedback,
     LeadInput,
@@ -29,6 +30,11 @@ from tests.engine.driver import Company, define
 from tests.engine.people import FILES, everything, ids
 
 NOW: Final = datetime(2026, 12, 8, 9, 0, tzinfo=UTC)
+ABOUT: Final[Mapping[ReactionKind, Mapping[str, str]]] = {
+    "downloaded": {"content": "guide"},
+    "registered": {"content": "talk", "session": "june"},
+    "replied": {"content": "letter"},
+}
 
 
 @pytest.fixture
@@ -46,11 +52,14 @@ def twins(company: Company) -> tuple[int, int]:
     about = {"last_name": "Lee", "role": "chief", "crm_id": "18"}
     twin = company.lead("anna", tags=tags, facts=told, consents=consents, **about)
     company.advance(days=1)
-    for lead, kinds in ((twin, ("downloaded", "registered", "replied")), (ann, ("registered", "downloaded"))):
+    did: Mapping[int, Sequence[ReactionKind]] = {
+        twin: ("downloaded", "registered", "replied"),
+        ann: ("registered", "downloaded"),
+    }
+    for lead, kinds in did.items():
         company.advance(hours=1)
         for kind in kinds:
-            about = {"downloaded": {"content": "guide"}, "registered": {"content": "talk", "session": "june"}}
-            company.react(lead, kind, **about.get(kind, {"content": "letter"}))
+            company.react(lead, kind, **ABOUT[kind])
     company.react(twin, "attended", content="talk", session="june")
     add_note(company.database, twin, "Met at the fair", "dana", company.now)
     record_feedback(company.database, ann, Feedback("later", "by mail", "form-00001"), "dana", company.now)
@@ -332,7 +341,7 @@ def test_no_table_about_leads_is_unique_in_a_way_that_merging_does_not_know() ->
         str(index.name)
         for table in OF_LEADS
         for index in table.indexes
-        if isinstance(index, Index) and index.unique and "lead_id" in index.columns
+        if index.unique and "lead_id" in index.columns
     }
     assert unique == known
     lead = metadata.tables["lead"]

@@ -2,11 +2,13 @@
 
 import email
 import email.policy
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from leadnurture.mail import Accepted, Mail
 from leadnurture.mail.local import LocalOutbox, as_eml
+from leadnurture.mail.provider import Attachment
 
 LONG = "https://news.example.com/u/" + "x" * 150
 MAIL = Mail(
@@ -55,3 +57,26 @@ def test_the_same_mail_is_the_same_file(tmp_path: Path) -> None:
     assert outbox.send(MAIL) == outbox.send(MAIL) == Accepted("<12@example.com>")
     assert [path.name for path in (tmp_path / "outbox").iterdir()] == ["12.eml"]
     assert as_eml(MAIL) == as_eml(MAIL)
+
+
+INVITE = Attachment("invite.ics", "text/calendar", b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n")
+
+
+def test_a_file_travels_beside_both_texts() -> None:
+    mail = replace(MAIL, attachments=(INVITE,))
+    read = email.message_from_bytes(as_eml(mail), policy=email.policy.default)
+    assert read.defects == []
+    assert read.get_content_type() == "multipart/mixed"
+    (file,) = read.iter_attachments()
+    assert (file.get_filename(), file.get_content_type()) == ("invite.ics", "text/calendar")
+    assert (file.get_param("method"), file.get_content_disposition()) == ("REQUEST", "attachment")
+    assert file.get_payload(decode=True) == INVITE.content
+    for kind, body in (("plain", mail.text), ("html", mail.html)):
+        part = read.get_body((kind,))
+        assert part is not None
+        assert part.get_content().replace("\r\n", "\n").rstrip("\n") == body.rstrip("\n")
+
+
+def test_a_mail_without_a_file_is_written_as_ever() -> None:
+    read = email.message_from_bytes(as_eml(MAIL), policy=email.policy.default)
+    assert read.get_content_type() == "multipart/alternative"

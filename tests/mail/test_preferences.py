@@ -207,6 +207,28 @@ def test_a_pause_of_months_ends_at_a_local_midnight(scene: Scene) -> None:
     assert row.paused_until == datetime(2027, 2, 28, 5, 0, tzinfo=UTC)
 
 
+# Service
+
+
+def test_what_answers_him_leaves_whatever_he_chose(scene: Scene) -> None:
+    lead_id = scene.lead(1)
+    gone(scene, lead_id, 1)
+    message_id = scene.message(lead_id, is_service=True, needs_consent=False)
+    choose(scene, lead_id, frozenset(), mails=1, pause=6)
+    assert send(scene) == Delivered(sent=1)
+    assert scene.row("message", message_id).status == "sent"
+
+
+def test_what_answers_him_does_not_count_for_his_pace(scene: Scene) -> None:
+    lead_id = scene.lead(1)
+    gone(scene, lead_id, 1)
+    (answer,) = (row.id for row in scene.rows("message"))
+    scene.change("message", answer, is_service=True)
+    scene.message(lead_id)
+    choose(scene, lead_id, mails=1)
+    assert send(scene) == Delivered(sent=1)
+
+
 # Choosing
 
 

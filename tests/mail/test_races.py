@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -13,6 +13,7 @@ from leadnurture.mail.claim import Claimed, claim, reserve
 from leadnurture.mail.freeze import Freezer
 from leadnurture.store import Database, open_database
 from tests.mail.scene import LINKS, MACHINE, NOW, Scene
+from tests.mail.seats import STARTS, Seats
 
 UNTIL = MACHINE + timedelta(minutes=5)
 
@@ -135,3 +136,62 @@ def test_reserving_steps_over_what_another_worker_reserves(race: Scene) -> None:
         with race.database.write() as other:
             second = reserve(other, "other", NOW, MACHINE, UNTIL, 10)
     assert (len(first), len(second), set(first) & set(second)) == (2, 2, set())
+
+
+# Seats
+
+
+def register(scene: Scene, lead_id: int, key: str) -> None:
+    """In a transaction of its own."""
+    told = [NewReaction("registered", key, "web", lead_id=lead_id, content="talk", session="january")]
+    scene.database.run(lambda connection: record_in(connection, told, NOW))
+    scene.change("lead", lead_id, look_at=None)
+
+
+def test_who_registers_while_the_date_is_changed_is_reminded_of_the_new_one(race: Scene) -> None:
+    seats = Seats(race)
+    seats.apply(STARTS)
+    lead_id = race.lead(1)
+    told = [NewReaction("registered", "r", "web", lead_id=lead_id, content="talk", session="january")]
+    applying = threading.Thread(target=lambda: seats.apply(STARTS + timedelta(days=7)))
+    with race.database.write() as connection:
+        record_in(connection, told, NOW)
+        applying.start()
+        wait_until_blocked(race)
+    applying.join()
+    begins_at = datetime(2027, 1, 26, 9, tzinfo=UTC)
+    assert seats.planned() == {
+        "confirmation": NOW,
+        "reminder/1 day/1": begins_at - timedelta(days=1),
+        "reminder/1 hour/1": begins_at - timedelta(hours=1),
+    }
+
+
+def test_who_is_just_being_told_the_old_date_is_told_the_new_one_after_it(race: Scene) -> None:
+    seats = Seats(race)
+    seats.apply(STARTS)
+    lead_id = race.lead(1)
+    register(race, lead_id, "r")
+    claiming = Claiming(race.database)
+    applying = threading.Thread(target=lambda: seats.apply(STARTS + timedelta(days=7)))
+    with race.database.write() as connection:
+        claimed = claim(connection, "me", claiming._picks, claiming._freezer, NOW, UNTIL)
+        applying.start()
+        wait_until_blocked(race)
+    applying.join()
+    assert len(claimed.mails) == 1
+    assert set(seats.planned()) == {"moved/1", "reminder/1 day/1", "reminder/1 hour/1"}
+
+
+def test_two_who_tell_of_one_seat_at_once_plan_one_confirmation(race: Scene) -> None:
+    seats = Seats(race)
+    seats.apply(STARTS)
+    lead_id = race.lead(1)
+    told = [NewReaction("registered", "a", "web", lead_id=lead_id, content="talk", session="january")]
+    other = threading.Thread(target=lambda: register(race, lead_id, "b"))
+    with race.database.write() as connection:
+        record_in(connection, told, NOW)
+        other.start()
+        wait_until_blocked(race)
+    other.join()
+    assert len(seats.rows()) == 3

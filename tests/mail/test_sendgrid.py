@@ -1,5 +1,6 @@
 """SendGrid's answers, each classified: proof that a mail left, proof that it did not, or neither."""
 
+import base64
 import logging
 import socket
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from leadnurture.mail import Accepted, Later, Mail, NotSent, Refused, Unknown
+from leadnurture.mail.provider import Attachment
 from leadnurture.mail.sendgrid import SendGrid
 from tests.fakes.sendgrid import KEY, TIMEOUT, FakeSendGrid
 
@@ -142,3 +144,17 @@ def test_a_line_break_never_gets_into_a_header(part: str) -> None:
     broken = "a\r\nBcc: everybody@example.org"
     with pytest.raises(ValueError, match="line break"):
         Mail(**{**values, part: (broken,) if part == "reply_to" else broken})
+
+
+def test_a_file_travels_as_sendgrid_takes_files(sendgrid: FakeSendGrid) -> None:
+    """The fake asks the official schema of every request."""
+    written = b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
+    provider(sendgrid).send(replace(MAIL, attachments=(Attachment("invite.ics", "text/calendar", written),)))
+    (file,) = sendgrid.mails[0]["attachments"]
+    assert base64.b64decode(file.pop("content")) == written
+    assert file == {"type": "text/calendar", "filename": "invite.ics", "disposition": "attachment"}
+
+
+def test_a_mail_without_a_file_says_nothing_of_files(sendgrid: FakeSendGrid) -> None:
+    provider(sendgrid).send(MAIL)
+    assert "attachments" not in sendgrid.mails[0]

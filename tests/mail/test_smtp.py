@@ -25,6 +25,7 @@ from leadnurture.mail import (
     make_provider,
     receive_inbound,
 )
+from leadnurture.mail.provider import Attachment
 from leadnurture.mail.smtp import Encryption, Server, Smtp
 from leadnurture.settings import load_settings
 from tests.fakes.smtp import PASSWORD, TIMEOUT, USER, FakeServer, authenticator, certificates
@@ -84,6 +85,14 @@ def test_250_is_accepted_with_the_servers_own_words(server: FakeServer) -> None:
     text = mail.get_body(("plain",))
     assert text is not None
     assert text.get_content().splitlines() == MAIL.text.splitlines()  # no dot is lost, none ends the mail
+
+
+def test_a_file_arrives_as_it_was_attached(server: FakeServer) -> None:
+    written = b"BEGIN:VCALENDAR\r\nMETHOD:CANCEL\r\nEND:VCALENDAR\r\n"
+    provider(server).send(replace(MAIL, attachments=(Attachment("invite.ics", "text/calendar", written),)))
+    (file,) = server.mails[0].iter_attachments()
+    assert (file.get_filename(), file.get_param("method")) == ("invite.ics", "CANCEL")
+    assert file.get_payload(decode=True) == written
 
 
 def test_the_sender_gets_the_reports_where_nothing_else_is_said(server: FakeServer) -> None:

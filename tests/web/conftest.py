@@ -71,6 +71,7 @@ class World:
             "preferences": links.preferences(self.leads["ingrid"], self.message),
             "register": links.register(self.message, "january"),
             "decline": links.decline(self.message, "january"),
+            "download": links.download(self.message),
             "handoff": links.handoff(self.handoff, self.desk.now),
         }
         return {name: url.removeprefix("http://127.0.0.1") for name, url in urls.items()}
@@ -87,6 +88,21 @@ class World:
         (row,) = self.rows("lead", id=self.leads[lead])
         where = [(one["step"], one["status"]) for one in self.rows("enrollment", lead_id=self.leads[lead])]
         return {name: row[name] for name in ("track", "stage", "fit", "engagement", "score")} | {"in": where}
+
+    def take_seats(self, session: str, *leads: str) -> None:
+        """Leads who have a seat in a session of the scaling webinar, since long before."""
+        told = [
+            engine.NewReaction(
+                "registered",
+                f"{session}-{lead}",
+                "web",
+                lead_id=self.leads[lead],
+                content="scaling-1",
+                session=session,
+            )
+            for lead in leads
+        ]
+        assert engine.record_reactions(self.desk.database, told, APPLIED).recorded == len(leads)
 
     def write_back(self, lead: str, text: str) -> None:
         """A lead's answer, which nobody has sorted."""

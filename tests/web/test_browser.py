@@ -30,10 +30,15 @@ PAGES = {
     "start": "/",
     "programs": "/programs",
     "program": "/programs/scaling-series",
+    "contents": "/content",
+    "content": "/content/scaling-1",
     "handoffs": "/handoffs",
     "replies": "/replies",
     "leads": "/leads",
+    "leads found": "/leads?q=ex&score=10&program=scaling-series&stage=handed_off",
+    "no leads": "/leads?q=nobody",
     "lead": "/leads/{ingrid}",
+    "mails of a lead": "/leads/{ingrid}?show=mails",
     "hostile lead": "/leads/{mallory}",
     "outbox": "/outbox",
     "mail": "/outbox/{message}",
@@ -44,7 +49,7 @@ PAGES = {
     "keys": "/keys",
     "audit": "/audit",
 }
-DOORS = ["unsubscribe", "preferences", "register", "handoff"]
+DOORS = ["unsubscribe", "preferences", "register", "download", "handoff"]
 NewContext = Callable[..., BrowserContext]
 
 
@@ -91,6 +96,8 @@ def site(world: World) -> Iterator[str]:
     """The address of a running server."""
     world.write_back("sverre", "Could you call me on Thursday at ten?")
     follow_links(world)
+    world.take_seats("december", "ingrid", "mallory")
+    world.take_seats("january", "sverre")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         app = create_app(world.desk)
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
@@ -187,6 +194,42 @@ def test_a_mail_is_shown_as_it_was_sent_and_can_do_nothing(
     assert [frame.url for frame in page.frames][1:] == [f"{site}/outbox/{world.message}/html"]
     assert len(page.context.pages) == 1
     assert world.everything() == before
+
+
+def test_a_marketer_finds_a_lead_reads_why_and_tells_what_he_said(
+    site: str, world: World, new_context: NewContext
+) -> None:
+    """By keys alone, without script."""
+    page = new_context(java_script_enabled=False, viewport={"width": 390, "height": 844}).new_page()
+    page.goto(f"{site}/leads")
+    page.get_by_label("Name, address or account").fill("fjellheim ingr")
+    page.get_by_label("Name, address or account").press("Enter")
+    page.get_by_role("link", name="Ingrid Solheim").press("Enter")
+    expect(page.locator(".journey")).to_contain_text("Attended Scaling without downtime")
+    page.get_by_label("Interested", exact=True).press("Space")
+    page.get_by_label("About").select_option(str(world.message))
+    page.get_by_label("In the lead’s words").fill("Call me")
+    page.get_by_role("button", name="Record the answer").press("Enter")
+    expect(page.locator(".journey")).to_contain_text("told to Lena Ott on the phone: “Call me”")
+    page.get_by_label("For whoever reads this page").fill("Met at the fair")
+    page.get_by_role("button", name="Keep the note").press("Enter")
+    expect(page.locator(".journey")).to_contain_text("Met at the fair")
+
+
+def test_two_leads_become_one_by_keys_and_two_again(site: str, world: World, new_context: NewContext) -> None:
+    page = new_context().new_page()
+    ingrid, sverre = (f"{site}/leads/{world.leads[name]}" for name in ("ingrid", "sverre"))
+    page.goto(ingrid)
+    page.get_by_label("Address or number of another lead").fill("sverre@example.com")
+    page.get_by_role("button", name="Make them one").press("Enter")
+    expect(page.locator(".journey")).to_contain_text(f"made one with lead {world.leads['sverre']}")
+    assert violations(page) == []
+    page.goto(sverre)
+    assert page.url == ingrid
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(page.locator(".journey")).to_contain_text("undid merge 1")
+    page.goto(sverre)
+    expect(page.locator("h1")).to_have_text("Sverre Haugland")
 
 
 def test_a_lead_unsubscribes_by_a_button(site: str, world: World, new_context: NewContext) -> None:

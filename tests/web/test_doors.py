@@ -21,7 +21,7 @@ def changed(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> set[st
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("door", ["unsubscribe", "preferences", "register", "decline", "handoff"])
+@pytest.mark.parametrize("door", ["unsubscribe", "preferences", "register", "decline", "download", "handoff"])
 def test_looking_at_a_link_changes_no_row(world: World, client: Client, door: str, method: str) -> None:
     before = world.everything()
     answer = client.request(method, world.tokens()[door])
@@ -95,7 +95,7 @@ def broken(path: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("door", ["click", "unsubscribe", "preferences", "register", "handoff"])
+@pytest.mark.parametrize("door", ["click", "unsubscribe", "preferences", "register", "download", "handoff"])
 def test_a_link_that_cannot_be_read_is_a_page_that_says_so(world: World, client: Client, door: str) -> None:
     before = world.everything()
     for path in broken(world.tokens()[door]):
@@ -115,6 +115,7 @@ def test_a_link_signed_with_another_secret_is_refused(world: World, client: Clie
         FORGED.unsubscribe(world.leads["ingrid"]),
         FORGED.preferences(world.leads["ingrid"]),
         FORGED.register(world.message, "january"),
+        FORGED.download(world.message),
         FORGED.handoff(world.handoff, NOW),
     ):
         assert client.get(url.removeprefix("http://127.0.0.1")).status_code == 404
@@ -122,7 +123,7 @@ def test_a_link_signed_with_another_secret_is_refused(world: World, client: Clie
 
 def test_a_token_of_one_door_opens_no_other(world: World, client: Client) -> None:
     tokens = world.tokens()
-    for door in "cupwh":
+    for door in "cdupwh":
         for path in tokens.values():
             if path[1] != door:
                 assert client.get(f"/{door}{path[2:]}").status_code == 404
@@ -136,6 +137,8 @@ def test_a_link_to_what_is_gone_is_refused(world: World, client: Client) -> None
         links.preferences(999_999),
         links.register(world.message, "no such session"),
         links.register(999_999, "january"),
+        links.download(999_999),
+        links.download(world.last_call),  # a mail whose content lies nowhere
         links.handoff(999_999, NOW),
         links.click(2**63 - 1, "link"),
     ):
@@ -154,6 +157,20 @@ def test_the_target_of_a_click_is_never_taken_from_the_address(world: World, cli
     path = world.tokens()["click"]
     answer = client.get(path, params={"url": "https://evil.example", "next": "//evil.example"})
     assert answer.headers["location"] == "https://webinar.example.com/scaling-1"
+
+
+# Download
+
+
+def test_the_button_of_a_file_notes_it_and_leads_on(world: World, client: Client) -> None:
+    path = world.tokens()["download"]
+    page = client.get(path)
+    assert "Scaling without downtime" in page.text
+    assert "form-action 'self' https://webinar.example.com;" in page.headers["content-security-policy"]
+    answer = client.post(path)
+    assert (answer.status_code, answer.headers["location"]) == (303, "https://webinar.example.com/scaling-1")
+    (row,) = world.rows("reaction", kind="downloaded", lead_id=world.leads["ingrid"], source="web")
+    assert (row["content"], row["message_id"]) == ("scaling-1", world.message)
 
 
 # Unsubscribe

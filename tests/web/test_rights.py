@@ -23,6 +23,7 @@ VISITORS: Final = ("nobody", "a system", *ROLES)
 FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /clicks/{click_id}": {"judgement": "machine"},
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
+    "POST /content/{content}/attendance": {"session": "december", "attended": "ingrid@example.com"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
     "POST /leads/{lead_id}/merge": {"other": "sverre@example.com"},
     "POST /leads/{lead_id}/merges/{merge_id}/undo": {},
@@ -64,6 +65,7 @@ class House:
         world = self.world
         samples = {
             "name": "scaling-series",
+            "content": "scaling-1",
             "lead_id": world.leads["ingrid"],
             "message_id": world.message,
             "handoff_id": world.handoff,
@@ -171,6 +173,7 @@ def test_every_post_of_people_has_a_sample() -> None:
 def test_the_list_of_public_routes_is_short_and_closed() -> None:
     assert sorted(rights.PUBLIC) == [
         "GET /c/{token}",
+        "GET /d/{token}",
         "GET /h/{token}",
         "GET /healthz",
         "GET /p/{token}",
@@ -179,9 +182,11 @@ def test_the_list_of_public_routes_is_short_and_closed() -> None:
         "GET /static",
         "GET /u/{token}",
         "GET /w/{token}",
+        "POST /d/{token}",
         "POST /h/{token}",
         "POST /hooks/sendgrid/events",
         "POST /hooks/sendgrid/inbound",
+        "POST /hooks/webinar/{provider}",
         "POST /p/{token}",
         "POST /sign-in",
         "POST /u/{token}",

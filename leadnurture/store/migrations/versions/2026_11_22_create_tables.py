@@ -275,6 +275,7 @@ def _create_definitions() -> None:
         sa.Column("content", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("starts_at", INSTANT),
+        sa.Column("before_at", INSTANT),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("closed_at", INSTANT),
         sa.PrimaryKeyConstraint("content", "name", name="pk_content_session"),
@@ -388,7 +389,7 @@ def _create_journeys() -> None:
     op.create_table(
         "message",
         sa.Column("id", ID, autoincrement=True, nullable=False),
-        sa.Column("enrollment_id", ID, nullable=False),
+        sa.Column("enrollment_id", ID),
         sa.Column("lead_id", ID, nullable=False),
         sa.Column("program", sa.String(), nullable=False),
         sa.Column("step", sa.String(), nullable=False),
@@ -400,6 +401,9 @@ def _create_journeys() -> None:
         sa.Column("variant", sa.String()),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("needs_consent", sa.Boolean(), nullable=False),
+        sa.Column("is_service", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("occasion", sa.String()),
+        sa.Column("seat_id", sa.BigInteger()),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("planned_at", INSTANT, nullable=False),
         sa.Column("send_at", INSTANT, nullable=False),
@@ -424,6 +428,9 @@ def _create_journeys() -> None:
         postgresql_with={"fillfactor": 85},
     )
     op.create_index("ix_message_lead", "message", ["lead_id", "content"])
+    op.create_index(
+        "uq_message_seat", "message", ["seat_id", "occasion"], unique=True, **only("occasion IS NOT NULL")
+    )
     op.create_index("ix_message_planned", "message", ["send_at"], **only("status = 'planned'"))
     op.create_index("ix_message_sending", "message", ["lease_until"], **only("status = 'sending'"))
 
@@ -475,6 +482,7 @@ def _create_reactions() -> None:
         sa.Column("session", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("reaction_id", sa.BigInteger(), nullable=False),
+        sa.Column("seat_id", sa.BigInteger()),
         sa.PrimaryKeyConstraint("lead_id", "content", "session", name="pk_standing"),
         sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_standing_lead_id"),
     )
