@@ -95,7 +95,7 @@ class Sold:
 
 
 def run_sales(project: Project, runs: Runs) -> dict[str, Sold] | None:
-    """Assigns handoffs, watches the SLA, sends notices; None when there is nothing of it to do."""
+    """Assigns handoffs and tasks, watches the SLA, sends notices; None when there is nothing of it to do."""
     now = project.clock()
     due = upcoming(project, now).sales
     if due is None or due > now:
@@ -112,7 +112,8 @@ def run_sales(project: Project, runs: Runs) -> dict[str, Sold] | None:
 
 def _sell(project: Project, now: datetime, step: str) -> Sold:
     if step == ASSIGN:
-        return Sold(sales.assign_handoffs(project.database, now))
+        assigned = sales.assign_handoffs(project.database, now)
+        return Sold(assigned + sales.assign_tasks(project.database, now))
     if step == WATCH:
         return Sold(sales.watch_sla(project.database, now))
     sent = send_notices(project, now)
@@ -129,7 +130,7 @@ def _name_of_sales() -> str:
 
 @flow(flow_run_name=_name_of_sales, persist_result=False)
 def handoff(project: str, leads: int, now: datetime, key: str) -> State[Any]:  # noqa: ARG001 - the count stands in the name
-    """Gives open handoffs to people, watches what sales owes, and tells them."""
+    """Gives open handoffs and tasks to people, watches what sales owes, and tells them."""
     states = [sales_task(project, step, now, key, return_state=True) for step in STEPS]
     failed = next((state for state in states if not state.is_completed()), None)
     if failed is not None:

@@ -189,6 +189,7 @@ def send_notices(project: Project, now: datetime) -> "Sent":
 
     links = sales.NoticeLinks(
         handoff=lambda handoff_id: project.links.handoff(handoff_id, now),
+        task=lambda task_id: project.links.task(task_id, now),
         lead=lambda lead_id: f"{project.url}/leads/{lead_id}",
     )
     folder = project.root / NOTICES

@@ -20,6 +20,7 @@ from itsdangerous.signer import HMACAlgorithm
 PREFIX: Final = {4: 24, 6: 48}
 """How many bits of an address tell its network: a person is not found again by them."""
 HANDOFF_LIVES: Final = timedelta(days=14)
+TASK_LIVES: Final = timedelta(days=30)
 # Unreserved in a URL, never quoted, and not the separator of the signature.
 SEPARATOR: Final = "~"
 SHAPE: Final = re.compile(r"[0-9]+~[A-Za-z0-9_.~%-]*\.[A-Za-z0-9_-]+")
@@ -91,9 +92,18 @@ class Links:
         self._signers = {
             action: _signer(secrets, action)
             for action in (
-                "click", "unsubscribe", "preferences", "register", "decline", "download", "handoff", "reply",
+                "click",
+                "unsubscribe",
+                "preferences",
+                "register",
+                "decline",
+                "download",
+                "handoff",
+                "ask",
+                "task",
+                "reply",
             )
-        }  # fmt: skip
+        }
 
     def click(self, message_id: int, target: str) -> str:
         """Leads to a link's target and tells us so."""
@@ -122,6 +132,14 @@ class Links:
     def handoff(self, handoff_id: int, now: datetime) -> str:
         """The page on which sales accepts or returns; lives 14 days."""
         return f"{self._url}/h/{self._sign('handoff', handoff_id, int(now.timestamp()))}"
+
+    def ask(self, message_id: int) -> str:
+        """The page on which the reader of a mail answers what it asks; the page knows how old the mail is."""
+        return f"{self._url}/a/{self._sign('ask', message_id, '')}"
+
+    def task(self, task_id: int, now: datetime) -> str:
+        """The page on which one of our people answers a task; lives 30 days."""
+        return f"{self._url}/a/{self._sign('task', task_id, int(now.timestamp()))}"
 
     def network(self, address: str | None) -> str | None:
         """A mark of the network of an address, the same for all in it, from which nobody reads the address.
@@ -194,6 +212,21 @@ class Links:
         """The handoff that may be decided; None once the link is older than 14 days."""
         parts = self._read("handoff", token)
         if parts is None or now - datetime.fromtimestamp(int(parts[1]), UTC) > HANDOFF_LIVES:
+            return None
+        return parts[0]
+
+    def read_ask(self, token: str) -> int | None:
+        """The message whose questions are answered."""
+        parts = self._read("ask", token)
+        return None if parts is None else parts[0]
+
+    def read_task(self, token: str, now: datetime) -> int | None:
+        """The task that may be answered; None once the link is older than 30 days.
+
+        Shares its path with `read_ask`, never its tokens.
+        """
+        parts = self._read("task", token)
+        if parts is None or now - datetime.fromtimestamp(int(parts[1]), UTC) > TASK_LIVES:
             return None
         return parts[0]
 

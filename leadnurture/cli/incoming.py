@@ -81,6 +81,45 @@ def sort(
     told("Sorted." if done.was_open else f"Sorted before as {done.decision}, by {done.by}.")
 
 
+def tasks(project: ProjectFolder = HERE, form: OutputFormat = Format.text) -> None:
+    """List what our people are to do."""
+    from leadnurture import reports
+
+    opened = open_project(project)
+    with opened.database.read() as connection:
+        found = reports.open_tasks(connection, opened.clock())
+    show(found, form, lambda: reports.render_tasks(found))
+
+
+def answer(
+    task: Annotated[int, typer.Argument(metavar="TASK", help="Its number in `leadnurture tasks`.")],
+    words: Annotated[
+        str,
+        typer.Argument(metavar="ANSWER", help="One of its answers; done or refused where it asks nothing."),
+    ],
+    question: Annotated[
+        str, typer.Option(help="Which of its questions; without it the one that is asked next.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Who says so.")] = SOMEBODY,
+    note: Annotated[str, typer.Option(help="What else was said.")] = "",
+    project: ProjectFolder = HERE,
+) -> None:
+    """Answer a task, so that what waits for it goes on."""
+    from leadnurture import engine
+
+    opened = open_project(project)
+    with opened.database.read() as connection:
+        asking = engine.asked_by_task(connection, task)
+    asked_next = asking.left[0].name if asking and asking.left and words != "refused" else ""
+    given = engine.Given(question or asked_next, words, by, note=note or None)
+    done = engine.answer(opened.database, given, opened.clock(), task_id=task)
+    if done.became == "taken":
+        left = ", ".join(each.name for each in done.asking.left)
+        told(f"Noted. Still open: {left}." if left else "Noted.")
+    else:
+        told("Answered before.")
+
+
 def judge(
     click: Annotated[int, typer.Argument(metavar="CLICK", help="Its number, as `explain` tells it.")],
     judgement: Annotated[Literal["person", "machine"], typer.Argument(metavar="person|machine")],

@@ -33,7 +33,8 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     running.up, running.web, running.worker, running.look, running.wave, running.deliver,
     leads.status, leads.explain, leads.export, leads.rescore, leads.react, leads.close, leads.deal,
     leads.merge, leads.unmerge,
-    incoming.replay, incoming.replies, incoming.sort, incoming.judge, incoming.settle,
+    incoming.replay, incoming.replies, incoming.sort, incoming.tasks, incoming.answer, incoming.judge,
+    incoming.settle,
     running.demo, running.bench,
 )  # fmt: skip
 for command in COMMANDS:

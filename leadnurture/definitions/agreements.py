@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from leadnurture.definitions import conditions, files, times
+from leadnurture.definitions.asks import read_ask
 from leadnurture.definitions.formula import read_formula
 from leadnurture.definitions.names import Names
 from leadnurture.definitions.nodes import Entry, Node
@@ -172,4 +173,5 @@ def _return(entry: Entry, track: Track, names: Names, report: Report) -> ReturnR
         reason=entry.key.text,
         program=program(fields, "program", track, names, report),
         go=fields.choice("go", AFTER_RETURN, None, "target of a return"),
+        ask=read_ask(fields, names, only_facts=True),
     )

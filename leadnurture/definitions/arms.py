@@ -11,10 +11,10 @@ from leadnurture.definitions.names import DECLARE_FACT, Names
 from leadnurture.definitions.nodes import Entry, Map, Node, Scalar, named
 from leadnurture.definitions.problems import Report, meant
 from leadnurture.definitions.reading import Fields
-from leadnurture.definitions.references import program
+from leadnurture.definitions.references import person, program
 from leadnurture.definitions.values import condition, parsed, text_of
-from leadnurture.domain.condition import Value
-from leadnurture.domain.program import Arm, Go, Setting
+from leadnurture.domain.condition import Condition, Value
+from leadnurture.domain.program import Arm, Go, Setting, Tell
 from leadnurture.domain.timing import Duration
 from leadnurture.domain.vocabulary import END, ENDING_KINDS, FactKind, Track
 
@@ -45,7 +45,7 @@ def then(fields: Fields, around: Surroundings) -> tuple[Arm, ...]:
             around.report.error(line.place, sentence)
         when = line.condition("if", around.names, around.scope)
         text = when.text if when else ""
-        arms.append(Arm(text, when, _way(line, around), settings(line, around), item.place.line))
+        arms.append(_arm(text, when, line, around, item.place.line))
     return tuple(arms)
 
 
@@ -60,6 +60,18 @@ def otherwise(fields: Fields, around: Surroundings) -> Go | None:
 def settings(fields: Fields, around: Surroundings) -> tuple[Setting, ...]:
     """The facts and tags of `set`."""
     return tuple(setting for entry in fields.entries("set") if (setting := _setting(entry, around)))
+
+
+def tell(fields: Fields, around: Surroundings) -> Tell | None:
+    """The notice of `tell`, None where there is none."""
+    if "tell" not in fields:
+        return None
+    return Tell(fields.text("tell"), receiver(fields, around))
+
+
+def receiver(fields: Fields, around: Surroundings) -> str | None:
+    """The person or role of `to`, None where there is none."""
+    return person(fields, "to", around.names.people | around.names.roles, around.report)
 
 
 def target(node: Node, around: Surroundings) -> Go:
@@ -91,8 +103,15 @@ def _reaction_arm(entry: Entry, around: Surroundings) -> Arm:
         around.report.warn(place, sentence)
     if isinstance(entry.value, Map):
         fields = Fields(entry.value, files.Way, around.report)
-        return Arm(key, when, _way(fields, around), settings(fields, around), place.line)
+        return _arm(key, when, fields, around, place.line)
     return Arm(key, when, target(entry.value, around), (), place.line)
+
+
+def _arm(text: str, when: Condition | None, fields: Fields, around: Surroundings, line: int) -> Arm:
+    if "to" in fields and "tell" not in fields:
+        around.report.error(fields.at("to"), '"to" belongs to a tell; leave it out')
+    notes = settings(fields, around)
+    return Arm(text, when, _way(fields, around), notes, line, tell(fields, around))
 
 
 def _way(fields: Fields, around: Surroundings) -> Go:

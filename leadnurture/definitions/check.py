@@ -15,6 +15,7 @@ from typing import Final
 from leadnurture.definitions.agreements import read_agreement
 from leadnurture.definitions.company import FILE, read_company
 from leadnurture.definitions.contents import read_content
+from leadnurture.definitions.mails import ASK_LINK
 from leadnurture.definitions.names import Names
 from leadnurture.definitions.nodes import Map
 from leadnurture.definitions.problems import Place, Problem
@@ -77,6 +78,7 @@ def _read(project: Project, today: date | None) -> Definitions:
         sources=tuple((path, file.text) for path, file in project.files.items()),
     )
     _check_templates(project, definitions)
+    _check_asking(project, definitions)
     _check_seats(project, definitions, names)
     _check_receivers(project, definitions)
     for program in definitions.programs:
@@ -118,6 +120,23 @@ def _check_templates(project: Project, definitions: Definitions) -> None:
     reports = {path.removeprefix(f"{TEMPLATES}/"): file.report for path, file in project.templates.items()}
     contents = frozenset(content.name for content in definitions.contents)
     check_templates(project.template_texts(), contents, definitions.company, reports)
+
+
+def _check_asking(project: Project, definitions: Definitions) -> None:
+    """A content that asks leads to its page, and no other one does."""
+    asking = {content.name: content.ask is not None for content in definitions.contents}
+    for path, text in project.template_texts().items():
+        content = path.rpartition("/")[0]
+        leads_there = ASK_LINK in text
+        file = project.templates[f"{TEMPLATES}/{path}"]
+        if content not in asking or leads_there == asking[content]:
+            continue
+        line = next((number for number, each in enumerate(text.split("\n"), 1) if ASK_LINK in each), 1)
+        if leads_there:
+            sentence = f'"{content}" asks nothing; write ask into config/content/{content}.yaml'
+        else:
+            sentence = f'"{content}" asks something, and this mail leads nowhere; show {{{{ ask_link }}}}'
+        file.report.error(Place(line), sentence)
 
 
 def _check_seats(project: Project, definitions: Definitions, names: Names) -> None:

@@ -41,6 +41,7 @@ class Declared:
 
     facts: dict[str, FactKind] = field(default_factory=dict)
     topics: frozenset[str] = frozenset()
+    locales: frozenset[str] = frozenset({"en"})
     people: frozenset[str] = frozenset()
     roles: frozenset[str] = ROLES
 
@@ -54,6 +55,7 @@ def declared(node: Node | None, report: Report) -> Declared:
     return Declared(
         facts=dict(_fact(entry, report) for entry in fields.entries("facts")),
         topics=frozenset(_topic(scalar, report) for scalar in fields.scalars("topics")),
+        locales=frozenset(scalar.text for scalar in fields.scalars("locales")) or frozenset({"en"}),
         people=frozenset(entry.key.text for entry in people),
         roles=ROLES | {role for entry in people if (role := _role(entry.value))},
     )

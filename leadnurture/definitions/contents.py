@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from leadnurture.definitions import files, times
+from leadnurture.definitions.asks import read_ask
 from leadnurture.definitions.company import address_of_page
 from leadnurture.definitions.names import DECLARE_LOCALE, NAME, NAME_RULE, Names
 from leadnurture.definitions.nodes import Entry, Map, Node, Scalar, named
@@ -53,6 +54,7 @@ def read_content(
         published=fields.day("published"),
         until=fields.day("until"),
         cost=_cost(fields),
+        ask=read_ask(fields, names),
         remind=_remind(fields, report),
         is_service=_flag(fields, "service"),
         tracks=tuple(track for track in TRACKS if (name, track) in names.variants),

@@ -56,7 +56,7 @@ Day = TypeAliasType(
     "Day", Annotated[str, _must("Year, month, day.", "2026-12-08", pattern=r"^\d{4}-\d{2}-\d{2}$")]
 )
 Weights = dict[str, Annotated[int, Field(ge=1)]]
-Question = dict[str, FactKind | list[str] | str]
+Question = dict[str, str | list[str | int | float]]
 Plain = str | int | float | bool
 
 
@@ -79,8 +79,10 @@ class Way(Shape):
     sets: dict[FactName, Plain] | None = _may(
         "Facts to set, or a tag to give.", {"ask_again_on": "in 6 months"}, {"tag": "quiet"}, alias="set"
     )
-    tell: str | None = _later("A notice to a person.", "He asked for a call")
-    to: PersonName | None = _later("Who is told: a role or a person.", "account manager")
+    tell: str | None = _may("A notice to a person.", "He asked for a call")
+    to: PersonName | None = _may(
+        "Who is told: a role or a person. Without it: the program's owner.", "account manager"
+    )
 
 
 class Arm(Way):
@@ -122,16 +124,21 @@ class Step(Shape):
         "A content, or the next one of a kind.", "webinar-thanks", {"next": "webinar", "about": "scaling"}
     )
     handoff: str | None = _may("Offer the lead to sales, with this reason.", "Answered the webinar series")
-    to: PersonName | None = _may("To whom, beside handoff; without it routing decides.", "lena")
+    to: PersonName | None = _may(
+        "Beside handoff, task and tell: a person or a role. Without it routing decides about a handoff; "
+        "tasks and notices go to the program's owner.",
+        "lena",
+        "account manager",
+    )
     split: Weights | None = _may(
         "Alone: steps and their shares. Beside send: variants of the mail, variant in its template.",
         {"short": 50, "long": 50},
     )
     decide: str | None = _later("When the better variant of a split is chosen.", "clicked after 2 days")
-    task: str | None = _later("Something for a person to do.", "Ask what they use today")
-    tell: str | None = _later("A notice to a person.", "He is back")
-    ask: Question | None = _later(
-        "A question with its answers, which makes a page with buttons.",
+    task: str | None = _may("Something for a person to do.", "Ask what they use today")
+    tell: str | None = _may("A notice to a person.", "He is back")
+    ask: Question | None = _may(
+        "Beside task: questions with their answers, which make a page with buttons.",
         {"feedback": ["interested", "later", "no"]},
     )
     sets: dict[FactName, Plain] | None = _may(
@@ -226,7 +233,10 @@ class Content(Shape):
     remind: Duration | list[Duration] | None = _may(
         "How long before a session whoever has a seat is reminded.", ["1 day", "1 hour"]
     )
-    ask: Question | None = _later("A question with its answers.", {"interest": ["scaling", "migration"]})
+    ask: Question | None = _may(
+        "Questions with their answers, on the page behind ask_link: topics, a consent, facts, any word.",
+        {"interest": ["scaling", "migration"]},
+    )
     service: bool | None = _may(
         "It answers something that he asked for, so it leaves at any hour and counts for nothing.", "true"
     )
@@ -357,7 +367,7 @@ class Return(Shape):
 
     program: ProgramName | None = _may("The program in which he goes on.", "recycle-no-budget")
     go: Literal["resume", "end"] | None = _may("resume: back where he stood. end: nothing more.", "resume")
-    ask: Question | None = _later("What sales is asked with the return.", {"budget_on": "date"})
+    ask: Question | None = _may("Facts that sales is asked for with the return.", {"budget_on": "date"})
 
 
 class Agreement(Shape):

@@ -11,9 +11,10 @@ from leadnurture.domain.company import Company
 from leadnurture.domain.vocabulary import BUILT_IN_FACTS
 
 ACCOUNT: Final = "account."
+ASK_LINK: Final = "ask_link"
 LINKS: Final = (
-    "link", "register_link", "decline_link", "download_link", "preferences_link", "unsubscribe_link",
-    "hidden_link",
+    "link", "register_link", "decline_link", ASK_LINK, "download_link", "preferences_link",
+    "unsubscribe_link", "hidden_link",
 )  # fmt: skip
 """The links of a mail; each is a signed address of ours."""
 SINGLE: Final = frozenset({*LINKS, "variant"})

@@ -29,6 +29,7 @@ class Names:
     declared: frozenset[str] = frozenset()
     """The facts that the company declares: programs may set these."""
     topics: frozenset[str] = frozenset()
+    locales: frozenset[str] = frozenset()
     people: frozenset[str] = frozenset()
     roles: frozenset[str] = ROLES
     contents: Mapping[str, ContentKind | None] = field(default_factory=dict)

@@ -100,6 +100,7 @@ class Project:
             facts={**BUILT_IN_FACTS, **company.facts},
             declared=frozenset(company.facts) - set(BUILT_IN_FACTS),
             topics=company.topics,
+            locales=company.locales,
             people=company.people,
             roles=company.roles,
             contents={file.stem: kind_of(file.node) for file in self.within(CONTENT)},

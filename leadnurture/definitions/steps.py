@@ -6,12 +6,13 @@ from typing import Final
 
 from leadnurture.definitions import arms, files, times
 from leadnurture.definitions.arms import Surroundings
+from leadnurture.definitions.asks import read_ask
 from leadnurture.definitions.nodes import Entry, Map, Scalar
 from leadnurture.definitions.problems import Report, listed, meant
 from leadnurture.definitions.reading import Fields
-from leadnurture.definitions.references import person, topics
+from leadnurture.definitions.references import topics
 from leadnurture.definitions.values import whole_number
-from leadnurture.domain.program import Handoff, Send, Step
+from leadnurture.domain.program import Handoff, Send, Step, Task
 from leadnurture.domain.timing import After, Anchored, Duration, FactAnchor
 from leadnurture.domain.vocabulary import CONTENT_KINDS, ContentKind
 
@@ -24,9 +25,10 @@ NOT_BESIDE_SPLIT: Final = ("at", "late", "on", "after", "then", "otherwise")
 # A wait that could not be read must not look like a loop without a wait or a bound as well.
 UNREADABLE: Final[After] = Anchored(Duration(1, "days"), "after", FactAnchor(""))
 
-IDLE: Final = "does nothing; write send, handoff, split, after or then, or remove it"
+IDLE: Final = "does nothing; write send, task, handoff, split, after or then, or remove it"
 FOR_EVER: Final = 'waits for ever for who does not react; say how long with "after"'
 NO_MAIL: Final = 'is about a mail, and this step sends none; leave it out, or wait with "after"'
+ONLY_TASKS: Final = '"ask" belongs to a task, a content or a return; write what is to be done as task'
 NEVER_FAILS: Final = (
     '"otherwise" is for what could not be done, and this step sends nothing and waits for no date; '
     "write it as the last arm of then"
@@ -42,7 +44,9 @@ def read_step(entry: Entry, around: Surroundings) -> Step:
     return Step(
         name=entry.key.text,
         send=_send(fields, split, around),
+        task=_task(fields, around),
         handoff=_handoff(fields, around),
+        tell=arms.tell(fields, around),
         split=() if "send" in fields else split,
         sets=arms.settings(fields, around),
         at=fields.parsed("at", lambda text: times.at(text, around.anchors), None),
@@ -81,7 +85,9 @@ def _refuse(fields: Fields, keys: tuple[str, ...], why: str, report: Report) -> 
 
 def _check_companions(fields: Fields, report: Report) -> None:
     if "to" in fields and not any(key in fields for key in ("handoff", "task", "tell")):
-        report.error(fields.at("to"), '"to" belongs to a handoff; leave it out')
+        report.error(fields.at("to"), '"to" belongs to a handoff, a task or a tell; leave it out')
+    if "ask" in fields and "task" not in fields:
+        report.error(fields.at("ask"), ONLY_TASKS)
     after = fields.node("after")
     is_dated = isinstance(after, Scalar) and times.ANCHORED.fullmatch(after.text)
     if "otherwise" in fields and not is_dated and not any(key in fields for key in ("send", "split", "task")):
@@ -91,8 +97,13 @@ def _check_companions(fields: Fields, report: Report) -> None:
 def _handoff(fields: Fields, around: Surroundings) -> Handoff | None:
     if "handoff" not in fields:
         return None
-    to = person(fields, "to", around.names.people | around.names.roles, around.report)
-    return Handoff(fields.text("handoff"), to)
+    return Handoff(fields.text("handoff"), arms.receiver(fields, around))
+
+
+def _task(fields: Fields, around: Surroundings) -> Task | None:
+    if "task" not in fields:
+        return None
+    return Task(fields.text("task"), arms.receiver(fields, around), read_ask(fields, around.names))
 
 
 def _after(fields: Fields, around: Surroundings) -> After | None:

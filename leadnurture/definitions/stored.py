@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from leadnurture.domain import condition, timing
+from leadnurture.domain.asking import Ask
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Program
 
@@ -46,6 +47,21 @@ def dump_program(program: Program) -> str:
 def load_program(text: str) -> Program:
     """The program of such a JSON."""
     return _program().validate_python(json.loads(text, object_hook=_value))
+
+
+def dump_ask(ask: Ask) -> str:
+    """Compact JSON of what a task asks."""
+    return _json(_ask().dump_python(ask))
+
+
+def load_ask(text: str) -> Ask:
+    """The questions of such a JSON."""
+    return _ask().validate_json(text)
+
+
+@cache
+def _ask() -> TypeAdapter[Ask]:
+    return TypeAdapter(Ask)
 
 
 @cache

@@ -76,7 +76,8 @@ def _late(program: Program, step: Step) -> Iterator[Way]:
         if arm.go.step:
             yield Way(step.name, arm.go.step, waits, is_bounded or _bounds(arm.when))
     if step.otherwise and step.otherwise.step:
-        yield Way(step.name, step.otherwise.step, waits=False, is_bounded=False)
+        acts = step.task is not None  # a person says that it cannot be done
+        yield Way(step.name, step.otherwise.step, waits=acts, is_bounded=acts)
     fall = _fall(program, step)
     if fall and fall.step:
         yield Way(step.name, fall.step, waits, is_bounded)

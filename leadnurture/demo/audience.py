@@ -10,7 +10,7 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -216,7 +216,9 @@ class Audience:
 
     def _do(self, act: Act, now: datetime) -> None:
         verb, _, argument = act.do.partition(":")
-        if verb in BY_LINK:
+        if verb == "reports":
+            self._report(act, argument)
+        elif verb in BY_LINK:
             self._follow(act)
         elif verb == "choose":
             self._choose(act, argument)
@@ -240,7 +242,11 @@ class Audience:
     def _follow(self, act: Act) -> None:
         """Does with a mail what one does with links."""
         links = self._links(act)
-        if act.do == "click" and "c" in links:
+        verb, _, argument = act.do.partition(":")
+        if verb == "answer" and "a" in links:
+            name, _, words = argument.partition("=")
+            self._visitor.press(links["a"], name=name, answer=words)
+        elif act.do == "click" and "c" in links:
             self._visitor.click(links["c"])
         elif act.do == "unsubscribe" and "u" in links:
             self._visitor.press(links["u"])
@@ -253,6 +259,11 @@ class Audience:
         if (path := self._links(act).get("p")) is not None:
             name, _, value = what.removeprefix("-").partition("=")
             self._visitor.choose(path, name, value, adds=not what.startswith("-"))
+
+    def _report(self, act: Act, words: str) -> None:
+        """One of us answers what he was asked about him, once he has got the notice."""
+        if not self.salespeople.report(act.email, words):
+            heapq.heappush(self._acts, replace(act, at=ANSWERS.first_from(act.at + READS)))
 
     def _links(self, act: Act) -> Mapping[str, str]:
         """Those of the mail that is answered, if one is."""
@@ -361,7 +372,7 @@ def _content(letter: Letter | None) -> dict[str, str]:
 
 
 BY_GATEWAY: Final = frozenset({"every link", "visible link", "hidden link"})
-BY_LINK: Final = frozenset({"click", "register", "decline", "unsubscribe"})
+BY_LINK: Final = frozenset({"answer", "click", "register", "decline", "unsubscribe"})
 TOLD: Final[Mapping[str, Callable[[str, Letter | None], dict[str, object]]]] = {
     "reply": lambda _, letter: {"kind": "replied", **_content(letter)},
     "pricing": lambda *_: {"kind": "visited", "argument": "/pricing"},

@@ -15,8 +15,9 @@ from typing import Final
 class Role:
     """Lines by step: what is done there, separated by commas. `+3 click` is done three days later.
 
-    Answers of a reader: click, register, decline, reply, pricing, submit, download, feedback:WORD,
-    choose:WHAT on the page of his preferences.
+    Answers of a reader: click, register, decline, reply, pricing, submit, download, feedback:WORD;
+    answer:QUESTION=WORD on the page of a mail that asks, choose:WHAT on that of his preferences.
+    What one of us reports of him: reports:WORD.
     How he acts at a session for which he has a seat: attends, misses, or vanishes (nobody ever tells).
     What others tell of him: declines:CONTENT, knows:TOPIC, interest:TOPIC, tag:WORD, product:WORD,
     date:FACT=DAYS ahead.
@@ -113,6 +114,7 @@ ACQUAINTED: Final = (
 )
 TRADE_SHOW: Final = (
     _role(thanks="submit"),
+    _role(thanks="answer:interest=scaling"),
     _role(weekly="submit"),
     _role(interests=("scaling",), enter="knows:scaling", invite="register, attends"),
     _role(interests=("scaling",), enter="knows:scaling", invite="register, misses"),
@@ -159,6 +161,8 @@ EXPANSION: Final = (
     # Nothing is left for these to read, so they come to the session in December.
     _role(letter=f"click, {KNOWS_MONITORING}", invite="register, attends", offer="click"),
     _role(letter=f"click, {KNOWS_MONITORING}", invite="register, attends"),
+    _role(letter=f"click, {KNOWS_MONITORING}", invite="register, attends", ask_them="reports:interested"),
+    _role(letter=f"click, {KNOWS_MONITORING}", invite="register, attends", ask_them="reports:refused"),
     _role(letter=f"click, {KNOWS_MONITORING}", invite="register, misses"),
     _role(letter=f"click, {KNOWS_MONITORING}", invite="register, vanishes"),
     _role(letter=f"click, {KNOWS_MONITORING}", invite="register", seat="decline"),
@@ -168,7 +172,6 @@ EXPANSION: Final = (
     _role(invite="decline"),
     _role(),
     _role(letter="reply"),
-    _role(letter="feedback:interested"),
     _role(letter="feedback:later", later="date:ask_again_on=14", once_more="click"),
     _role(letter="feedback:later", later="date:ask_again_on=14"),
     _role(letter="feedback:no"),

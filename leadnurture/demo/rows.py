@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, and_, func, select
 
+from leadnurture.definitions import load_ask
 from leadnurture.store.tables import metadata
 
 Tables: Final = metadata.tables
@@ -64,6 +65,18 @@ class Offer:
     kind: str
     is_by_threshold: bool
     """Not by a step of a program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A task of which a notice tells."""
+
+    task_id: int
+    lead_id: int
+    email: str
+    asks: tuple[str, ...]
+    """Names of the questions that are open."""
+    is_of_program: bool
 
 
 def letters(connection: Connection, message_ids: Collection[int]) -> list[Letter]:
@@ -145,6 +158,28 @@ def offers(connection: Connection, notice_ids: Collection[int]) -> dict[int, Off
         )
         for row in connection.execute(question)
     }
+
+
+def errands(connection: Connection, notice_ids: Collection[int]) -> dict[int, Errand]:
+    """The tasks behind notices, by the notice's id."""
+    notice, task, lead, almost = (_of(name) for name in ("notice", "task", "lead", "almost_qualified"))
+    question = (
+        select(notice.c.id, task.c.id.label("task_id"), task.c.ask, task.c.enrollment_id, almost.c.missing)
+        .add_columns(lead.c.id.label("lead_id"), lead.c.email)
+        .join(task, task.c.id == notice.c.task_id)
+        .join(lead, lead.c.id == task.c.lead_id)
+        .outerjoin(almost, almost.c.lead_id == lead.c.id)
+        .where(notice.c.id.in_(notice_ids))
+    )
+    return {row.id: _errand(row) for row in connection.execute(question)}
+
+
+def _errand(row: Any) -> Errand:  # noqa: ANN401 - a row
+    is_of_program = row.enrollment_id is not None
+    names = [each.name for each in load_ask(row.ask).questions] if row.ask else []
+    missing = (row.missing or "").split(", ")
+    asks = tuple(name for name in names if is_of_program or name in missing)
+    return Errand(row.task_id, row.lead_id, row.email, asks, is_of_program)
 
 
 def next_reminder(connection: Connection, now: datetime) -> datetime | None:

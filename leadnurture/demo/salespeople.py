@@ -15,7 +15,7 @@ from typing import Final
 
 from leadnurture.demo import rows
 from leadnurture.demo.hours import DECIDING
-from leadnurture.demo.rows import Offer
+from leadnurture.demo.rows import Errand, Offer
 from leadnurture.demo.visits import Visitor, links_in
 from leadnurture.store import Database
 
@@ -35,6 +35,13 @@ CLIENTS: Final = (ACCEPT, "not reached", ACCEPT, "no need", ACCEPT, "no budget")
 WAITS_FOR: Final = (*("handoff",) * 4, "reminder", *("handoff",) * 5, "escalation", "handoff")
 """Which notice they answer, in turn."""
 FITS: Final = 40
+NO_BUDGET: Final = "no budget"
+BUDGET: Final = timedelta(days=150)
+REFUSED: Final = "refused"
+# What they report of clients, in turn, and whether they find out a missing fact; nothing: they never answer.
+REPORTS: Final = ("", "later", "", "no")
+FINDS: Final = ("found", "", "found", REFUSED)
+FOUND: Final[Mapping[str, str]] = {"account.name": "Found & Co", "role": "manager", "country": "DE"}
 # What becomes of those who were accepted, in turn, and after how many days.
 DEALS: Final = (
     ("deal_won", 8),
@@ -58,6 +65,17 @@ class Answer:
     path: str = field(compare=False, default="")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Report:
+    """The answer to a task, at an instant."""
+
+    at: datetime
+    order: int
+    errand: Errand = field(compare=False)
+    says: str = field(compare=False)
+    path: str = field(compare=False)
+
+
 class Salespeople:
     """They answer every handoff in the end."""
 
@@ -69,6 +87,9 @@ class Salespeople:
         self._tell = tell
         self._orders = itertools.count()
         self._answers: list[Answer] = []
+        self._reports: list[Report] = []
+        self._errands: dict[str, tuple[Errand, str]] = {}
+        """What is to be found out about understudies, by their addresses."""
         self._turns: Counter[str] = Counter()
         self._withdrawn: set[int] = set()
         self._plans: dict[int, tuple[str, str]] = {}
@@ -78,14 +99,18 @@ class Salespeople:
     @property
     def next_at(self) -> datetime | None:
         """When one of them answers next."""
-        return self._answers[0].at if self._answers else None
+        times = [*(answer.at for answer in self._answers[:1]), *(report.at for report in self._reports[:1])]
+        return min(times, default=None)
 
     def read(self, notices: Sequence[Path], now: datetime) -> None:
         """Reads new notices; each handoff is answered upon one of them."""
         by_id = {int(found[1]): path for path in notices if (found := NOTICE.search(path.name))}
         with self._database.read() as connection:
             offers = rows.offers(connection, list(by_id))
-        for notice_id in sorted(by_id):
+            errands = rows.errands(connection, list(by_id))
+        for notice_id in sorted(errands):
+            self._take_on(errands[notice_id], links_in(by_id[notice_id])["a"], now)
+        for notice_id in sorted(offers):
             offer = offers[notice_id]
             if offer.kind == "withdrawn":
                 self._withdrawn.add(offer.handoff_id)
@@ -96,6 +121,33 @@ class Salespeople:
             if offer.kind in {waits_for, "escalation"}:
                 path = links_in(by_id[notice_id])["h"]
                 self._plan_answer(DECIDING.first_from(now + READS), offer, says, path)
+
+    def _take_on(self, errand: Errand, path: str, now: datetime) -> None:
+        """Answers a task in time, or never; of understudies only what their lines say."""
+        if errand.lead_id in self.understudies:
+            self._errands[errand.email] = (errand, path)
+            return
+        group = "of a program" if errand.is_of_program else "of facts"
+        says = (REPORTS if errand.is_of_program else FINDS)[self._turns[group] % 4]
+        self._turns[group] += 1
+        if says:
+            at = DECIDING.first_from(now + READS)
+            heapq.heappush(self._reports, Report(at, next(self._orders), errand, says, path))
+
+    def report(self, email: str, words: str) -> bool:
+        """What an understudy's line has one of us report of him; False while nobody was asked yet."""
+        if email not in self._errands:
+            return False
+        errand, path = self._errands.pop(email)
+        self._say(errand, words, path)
+        return True
+
+    def _say(self, errand: Errand, words: str, path: str) -> None:
+        if words == REFUSED or not errand.asks:
+            self._visitor.press(path, name="", answer=REFUSED)
+            return
+        for name in errand.asks:
+            self._visitor.press(path, name=name, answer=FOUND.get(name, words))
 
     def _plan(self, offer: Offer) -> tuple[str, str]:
         """Which notice is answered, and how."""
@@ -116,6 +168,10 @@ class Salespeople:
         while self._answers and self._answers[0].at <= now:
             self._decide(heapq.heappop(self._answers), now)
             done += 1
+        while self._reports and self._reports[0].at <= now:
+            report = heapq.heappop(self._reports)
+            self._say(report.errand, report.says, report.path)
+            done += 1
         return done
 
     def _decide(self, answer: Answer, now: datetime) -> None:
@@ -132,4 +188,13 @@ class Salespeople:
             if becomes:
                 self._plan_answer(DECIDING.first_from(now + timedelta(days=days)), offer, becomes)
         else:
-            self._visitor.press(answer.path, decision="returned", reason=answer.says)
+            told = self._told(answer, now)
+            self._visitor.press(answer.path, decision="returned", reason=answer.says, **told)
+
+    def _told(self, answer: Answer, now: datetime) -> Mapping[str, str]:
+        """The date of every third budget that there is not yet, of prospects."""
+        if answer.says != NO_BUDGET or answer.offer.track == "clients":
+            return {}
+        self._turns[NO_BUDGET] += 1
+        is_known = self._turns[NO_BUDGET] % 3 == 0
+        return {"told.budget_on": (now + BUDGET).date().isoformat()} if is_known else {}

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from leadnurture.errors import LeadNurtureError
 
 # Links in the text of a mail: <http://127.0.0.1:8080/c/…>, or on a line of their own.
-LINK: Final = re.compile(rb"https?://[^\s<>\"]+/([cduwhp])/[^\s<>\"]+")
+LINK: Final = re.compile(rb"https?://[^\s<>\"]+/([acduwhp])/[^\s<>\"]+")
 BATCH: Final = 1_000
 FAILED: Final = 400
 
@@ -43,7 +43,7 @@ class Browser(Protocol):
 def links_in(letter: Path) -> Mapping[str, str]:
     """The first link of each kind in a mail's text.
 
-    `c` click, `d` file, `w` seat, `u` unsubscribe, `p` preferences, `h` handoff.
+    `c` click, `d` file, `w` seat, `u` unsubscribe, `p` preferences, `h` handoff, `a` answer.
     """
     found: dict[str, str] = {}
     for part in email.message_from_bytes(letter.read_bytes()).walk():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from leadnurture.domain.asking import Ask
 from leadnurture.domain.condition import Condition, Reacted
 from leadnurture.domain.timing import Duration
 from leadnurture.domain.vocabulary import Stage, Track
@@ -70,6 +71,8 @@ class ReturnReason:
     reason: str
     program: str | None = None
     go: Literal["resume", "end"] | None = None
+    ask: Ask | None = None
+    """Facts that sales is asked for with the return."""
 
 
 @dataclass(frozen=True, slots=True)

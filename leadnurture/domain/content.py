@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from leadnurture.domain.asking import Ask
 from leadnurture.domain.timing import Duration
 from leadnurture.domain.vocabulary import SESSION_KINDS, ContentKind, Track
 
@@ -32,6 +33,8 @@ class Content:
     published: date | None = None
     until: date | None = None
     cost: float | None = None
+    ask: Ask | None = None
+    """What the page behind `{{ ask_link }}` asks."""
     remind: tuple[Duration, ...] = ()
     """How long before a session whoever has a seat is reminded."""
     is_service: bool = False

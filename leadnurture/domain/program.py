@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from leadnurture.domain.asking import Ask
 from leadnurture.domain.condition import Condition, Value
 from leadnurture.domain.timing import After, At, Duration, Late
 from leadnurture.domain.vocabulary import ContentKind, Track
@@ -30,6 +31,26 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """`tell: He asked for a call`: a notice to one of our people."""
+
+    text: str
+    to: str | None = None
+    """A person or a role; None is the owner of the program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """`task: Ask what they use today`: something for one of our people to do."""
+
+    text: str
+    to: str | None = None
+    """As of `Tell`."""
+    ask: Ask | None = None
+    """None: it is done, or it cannot be done."""
+
+
+@dataclass(frozen=True, slots=True)
 class Arm:
     """One way out: the first arm whose condition is true is taken; one without a condition is always true."""
 
@@ -39,6 +60,7 @@ class Arm:
     go: Go
     sets: tuple[Setting, ...] = ()
     line: int = 0
+    tell: Tell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +85,13 @@ class Handoff:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stop: do (`send`, `handoff` or `split`), wait (`on`, `after`), choose (`then`, `otherwise`)."""
+    """One stop: do (`send`, `task`, `handoff`, `split`), wait (`on`, `after`), choose (`then` …)."""
 
     name: str
     send: Send | None = None
+    task: Task | None = None
     handoff: Handoff | None = None
+    tell: Tell | None = None
     split: tuple[tuple[str, int], ...] = ()
     """(step, weight) of a `split` that stands alone."""
     sets: tuple[Setting, ...] = ()

@@ -4,6 +4,15 @@ Hides every rule and all SQL of it.
 """
 
 from leadnurture.domain.content import CompiledTemplate
+from leadnurture.engine.answers import (
+    Answered,
+    Asking,
+    Given,
+    answer,
+    asked_by_mail,
+    asked_by_task,
+    waits_for_task,
+)
 from leadnurture.engine.apply import Applied, apply_definitions
 from leadnurture.engine.calendar import (
     later_by,
@@ -45,7 +54,9 @@ __all__ = [
     "PACES",
     "PAUSES",
     "SORTINGS",
+    "Answered",
     "Applied",
+    "Asking",
     "Channel",
     "Choice",
     "Comparison",
@@ -53,6 +64,7 @@ __all__ = [
     "Crossing",
     "Decided",
     "Feedback",
+    "Given",
     "Imported",
     "Judged",
     "LeadInput",
@@ -71,7 +83,10 @@ __all__ = [
     "WaveBegun",
     "add_note",
     "addresses_of",
+    "answer",
     "apply_definitions",
+    "asked_by_mail",
+    "asked_by_task",
     "begin_wave",
     "choose_preferences",
     "close_session",
@@ -109,6 +124,7 @@ __all__ = [
     "settle_messages",
     "sort_reply",
     "undo_merge",
+    "waits_for_task",
     "wake_leads",
     "window_close",
 ]

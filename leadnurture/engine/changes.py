@@ -19,7 +19,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
-    or_,
     select,
     update,
 )
@@ -28,8 +27,6 @@ from leadnurture.store.instants import to_micros
 from leadnurture.store.tables import metadata
 
 LEAD: Final = metadata.tables["lead"]
-HANDOFF: Final = metadata.tables["handoff"]
-NOTICE: Final = metadata.tables["notice"]
 SUPPRESSION: Final = metadata.tables["suppression"]
 OF_LEADS: Final = tuple(table for table in metadata.sorted_tables if "lead_id" in table.c)
 """Tables whose rows belong to a lead, in the order in which they may be filled."""
@@ -59,16 +56,7 @@ def _chosen(
     yield LEAD, LEAD.c.id.in_(lead_ids)
     yield SUPPRESSION, SUPPRESSION.c.email_key.in_(addresses)
     for table in OF_LEADS:
-        mine: ColumnElement[bool] = table.c.lead_id.in_(lead_ids)
-        if table is NOTICE:  # may be about a handoff alone
-            mine = or_(mine, _of_handoffs(lead_ids))
-        yield table, mine
-    if NOTICE not in OF_LEADS:
-        yield NOTICE, _of_handoffs(lead_ids)
-
-
-def _of_handoffs(lead_ids: Collection[int]) -> ColumnElement[bool]:
-    return NOTICE.c.handoff_id.in_(select(HANDOFF.c.id).where(HANDOFF.c.lead_id.in_(lead_ids)))
+        yield table, table.c.lead_id.in_(lead_ids)
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - what JSON knows

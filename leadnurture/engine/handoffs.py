@@ -3,6 +3,7 @@
 The engine opens the row; who gets it, and the notice to him, are decided by `sales`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, select
 from leadnurture.domain.agreement import Agreement, ReturnReason
 from leadnurture.domain.definitions import Definitions
 from leadnurture.engine.current import current_definitions, first_step
+from leadnurture.engine.known import learn_facts, lock_account
 from leadnurture.engine.moves import end_all, enroll, pause_enrollments, resume_enrollments
 from leadnurture.engine.sql import lock_leads, run
 from leadnurture.errors import InvalidInputError, NotFoundError
@@ -81,10 +83,12 @@ def decide_handoff(  # noqa: PLR0913 - who decides what, why and when
     reason: str | None = None,
     note: str | None = None,
     actor: str | None = None,
+    told: Mapping[str, str] | None = None,
 ) -> Decided:
     """Sales accepts a lead, which ends its nurture, or returns it for a reason of the agreement, which recycles it.
 
-    `actor` is who did it as the audit keeps it, where that says more than `by`.
+    `actor` is who did it as the audit keeps it, where that says more than `by`; `told` are the facts that the
+    reason asks for, as far as they are known.
 
     The first decision wins; safe to repeat. Raises NotFoundError for an unknown handoff, InvalidInputError for an unknown reason.
     """
@@ -94,7 +98,10 @@ def decide_handoff(  # noqa: PLR0913 - who decides what, why and when
         if lead_id is None:
             msg = f"There is no handoff {handoff_id}; open the list of handoffs and choose one."
             raise NotFoundError(msg)
-        lock_leads(connection, [lead_id])
+        if told:
+            lock_account(connection, lead_id)
+        else:
+            lock_leads(connection, [lead_id])
         row = connection.execute(select(handoffs).where(handoffs.c.id == handoff_id)).one()
         if row.status != "open":
             return Decided(row.status, was_open=False, by=row.decided_by)
@@ -110,8 +117,10 @@ def decide_handoff(  # noqa: PLR0913 - who decides what, why and when
              WHERE id = :id""",
             id=handoff_id, status=decision, by=by, reason=reason if outcome else None, note=note, now=now,
         )  # fmt: skip
-        told = f"handoff {handoff_id}" + (f", {reason}" if outcome else "")
-        audit(connection, actor or by, f"handoff {decision}", f"lead {lead_id}", now, detail=told)
+        ask = outcome.ask if outcome else None
+        learned = learn_facts(connection, lead_id, ask, told or {}, now) if ask else ()
+        detail = ", ".join([f"handoff {handoff_id}", *([outcome.reason] if outcome else []), *learned])
+        audit(connection, actor or by, f"handoff {decision}", f"lead {lead_id}", now, detail=detail)
         stage = "accepted" if outcome is None else "engaged"
         run(
             connection,

@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    false,
     func,
     insert,
     literal,
@@ -241,8 +242,9 @@ def _enter_stage(agreement: Agreement, rule: StageRule, scope: Scope) -> list[An
             update(almost).where(lead.c.id == almost.c.lead_id, HERE, missing != "").values(missing=missing),
         )
         known = some(almost.c.lead_id == lead.c.id, of=[almost])
-        lacking = select(lead.c.id, missing, NOW).where(*may, missing != "", not_(known))
-        statements.insert(2, insert(almost).from_select(["lead_id", "missing", "since_at"], lacking))
+        lacking = select(lead.c.id, missing, NOW, false()).where(*may, missing != "", not_(known))
+        columns = ["lead_id", "missing", "since_at", "is_told"]
+        statements.insert(2, insert(almost).from_select(columns, lacking))
     return statements
 
 

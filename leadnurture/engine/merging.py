@@ -134,6 +134,7 @@ def _become_one(connection: Connection, kept: Row[Any], gone: Row[Any], by: str,
         end_all(connection, rest.id, rule, now)
     _end_twice(connection, both, rule, now)
     is_offered = _settle_offers(connection, both, stage, by, now)
+    _ask_once(connection, both, now)
     for statement in (_POINTS, _STANDING, _INTEREST, _CONSENT, _PREFERENCE):
         run(connection, statement, **both)
     _move(connection, kept.id, gone.id)
@@ -195,6 +196,19 @@ def _settle_offers(connection: Connection, both: dict[str, int], stage: str, by:
     )
     is_open = sql("SELECT count(*) FROM handoff WHERE status = 'open' AND lead_id IN (:kept, :gone)")
     return bool(connection.execute(is_open, both).scalar_one())
+
+
+def _ask_once(connection: Connection, both: dict[str, int], now: datetime) -> None:
+    """Of two tasks for what is missing the one about the lead who is kept stays."""
+    run(
+        connection,
+        """
+        UPDATE task SET status = 'withdrawn', closed_at = :now
+         WHERE status = 'open' AND enrollment_id IS NULL AND lead_id = :gone AND EXISTS (
+            SELECT 1 FROM task his WHERE his.lead_id = :kept AND his.status = 'open' AND his.enrollment_id IS NULL)""",
+        now=now,
+        **both,
+    )
 
 
 def _move(connection: Connection, kept_id: int, gone_id: int) -> None:
@@ -386,4 +400,8 @@ ANSWERS: Final = (
     ("click_revision", "click_id", "click"),
     ("reply", "message_id", "message"),
     ("lead_note", "reaction_id", "reaction"),
+    ("task", "enrollment_id", "enrollment"),
+    ("answer", "message_id", "message"),
+    ("answer", "task_id", "task"),
+    ("notice", "task_id", "task"),
 )

@@ -98,7 +98,7 @@ def announce(
         return
     _stage_reminders(connection, definitions)
     _withdraw(connection, now)
-    is_untold = """NOT EXISTS (SELECT 1 FROM message q WHERE q.seat_id = w.seat_id AND q.status = 'planned'
+    is_untold = """NOT EXISTS (SELECT 1 FROM message q WHERE q.seat_id = w.seat_id AND q.occasion IS NOT NULL AND q.status = 'planned'
                                AND q.content IN ('seat-confirmation', 'seat-moved'))"""
     moved = f"w.news = 'moved' AND {is_untold}"
     _plan(connection, "seat-moved", "'moved/' || CAST(w.sequence AS VARCHAR)", "w.starts_at", moved, now)
@@ -226,7 +226,7 @@ def _withdraw(connection: Connection, now: datetime) -> None:
         """
         UPDATE message SET late_at = w.starts_at
           FROM work_seat w
-         WHERE w.seat_id = message.seat_id AND w.starts_at IS NOT NULL AND message.status = 'planned'
+         WHERE w.seat_id = message.seat_id AND message.occasion IS NOT NULL AND w.starts_at IS NOT NULL AND message.status = 'planned'
            AND message.content IN ('seat-confirmation', 'seat-moved')""",
     )
 

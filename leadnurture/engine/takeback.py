@@ -180,7 +180,28 @@ def _go_back(connection: Connection, now: datetime) -> int:
     return found
 
 
+def _ask_no_more(connection: Connection, now: datetime) -> None:
+    """What our people were asked or are to be told on the ways that were taken back: nothing waits for it."""
+    back = "FROM work_back k JOIN way_back b ON b.id = k.way_id"
+    run(
+        connection,
+        f"""
+        UPDATE task SET status = 'withdrawn', closed_at = :now
+         WHERE status = 'open' AND EXISTS (SELECT 1 {back} WHERE k.enrollment_id = task.enrollment_id
+               AND task.opened_at >= b.left_at AND NOT (task.step = b.step AND task.visit = b.visit))""",
+        now=now,
+    )
+    run(
+        connection,
+        f"""
+        UPDATE notice SET status = 'cancelled'
+         WHERE status = 'planned' AND kind = 'tell' AND EXISTS (SELECT 1 {back} WHERE k.lead_id = notice.lead_id
+               AND notice.planned_at >= b.left_at AND notice.key LIKE CAST(k.enrollment_id AS VARCHAR) || '/%')""",
+    )
+
+
 def _restore(connection: Connection, now: datetime) -> None:
+    _ask_no_more(connection, now)
     run(
         connection,
         """
@@ -341,8 +362,8 @@ def _call_off(connection: Connection, now: datetime) -> None:
     run(
         connection,
         """
-        INSERT INTO notice (handoff_id, kind, person, status, planned_at, attempts)
-        SELECT n.handoff_id, 'withdrawn', n.person, 'planned', :now, 0
+        INSERT INTO notice (lead_id, handoff_id, kind, person, status, planned_at, attempts)
+        SELECT n.lead_id, n.handoff_id, 'withdrawn', n.person, 'planned', :now, 0
           FROM notice n JOIN work_stage_back w ON w.handoff_id = n.handoff_id
          WHERE n.kind = 'handoff' AND (n.status = 'sent' OR n.attempts > 0)
             ON CONFLICT DO NOTHING""",

@@ -233,6 +233,8 @@ def _chunk(
     if statements.cancel_queued is not None:
         connection.execute(statements.cancel_queued, values)
     planned = 0 if statements.plan is None else connection.execute(statements.plan, values).rowcount
+    for statement in statements.tasks:
+        connection.execute(statement, values)
     if statements.note_ways_back is not None:
         connection.execute(statements.note_ways_back, values)
     connection.execute(statements.wait, values)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, text
 
-from leadnurture.definitions.mails import LINKS
+from leadnurture.definitions.mails import ASK_LINK, LINKS
 from leadnurture.domain.clicks import HIDDEN_LINK
 from leadnurture.domain.company import Company
 from leadnurture.domain.content import Content
@@ -33,7 +33,8 @@ from leadnurture.domain.language import (
 from leadnurture.domain.timing import Duration
 from leadnurture.engine import current_definitions
 from leadnurture.links import Links
-from leadnurture.mail.invites import Appointment, ends_at, invite
+from leadnurture.mail import invites
+from leadnurture.mail.invites import Appointment, ends_at
 from leadnurture.mail.names import Path
 from leadnurture.mail.rendering import Rendering, rendering
 from leadnurture.store.instants import day_of, from_micros
@@ -131,7 +132,7 @@ class Freezer:
             "values": values,
         }
         if row.occasion is not None:
-            content["invite"] = invite(_appointment(row, definitions, (sender_name, sender), now))
+            content["invite"] = invites.frozen(_appointment(row, definitions, (sender_name, sender), now))
         return Frozen(row.id, row.template, content)
 
     def _reply_to(self, row: Row[Any], sender: str, company: Company) -> list[str]:
@@ -149,6 +150,8 @@ class Freezer:
         of_session = {"register_link": links.register, "decline_link": links.decline}.get(name)
         if of_session is not None:
             return of_session(row.id, row.session or "")
+        if name == ASK_LINK:
+            return links.ask(row.id)
         if name == "hidden_link":
             return links.click(row.id, HIDDEN_LINK)
         if name == "download_link":

@@ -17,6 +17,7 @@ from leadnurture.reports.programs import (
 )
 from leadnurture.reports.replies import ReplyRow, render_replies, unsorted_replies
 from leadnurture.reports.status import Status, duplicates, render_status, status
+from leadnurture.reports.tasks import TaskList, TaskRow, open_tasks, render_tasks
 from leadnurture.reports.terminal import render_journey
 from leadnurture.reports.watchdog import asleep
 
@@ -34,6 +35,8 @@ __all__ = [
     "ProgramRow",
     "ReplyRow",
     "Status",
+    "TaskList",
+    "TaskRow",
     "as_json",
     "asleep",
     "chart_of",
@@ -44,6 +47,7 @@ __all__ = [
     "handoff_list",
     "journey",
     "leads",
+    "open_tasks",
     "outbox",
     "person",
     "program_chart",
@@ -52,6 +56,7 @@ __all__ = [
     "render_journey",
     "render_replies",
     "render_status",
+    "render_tasks",
     "status",
     "unsorted_replies",
 ]

@@ -26,6 +26,7 @@ VERSION: Final = metadata.tables["program_version"]
 MESSAGE: Final = metadata.tables["message"]
 REPLY: Final = metadata.tables["reply"]
 HANDOFF: Final = metadata.tables["handoff"]
+TASK: Final = metadata.tables["task"]
 PREFERENCE: Final = metadata.tables["preference"]
 MONTH: Final = 30
 """Days of a month, as in a pace."""
@@ -62,6 +63,7 @@ def coming(
     found = [
         *_obstacles(connection, standing, agreement, setting),
         *_replies(connection, standing.lead.id, setting),
+        *_tasks(connection, standing.lead.id, setting),
         *_offers(connection, standing.lead.id, agreement, setting),
         *_pace(connection, standing.lead.id, agreement, setting),
     ]
@@ -104,6 +106,15 @@ def _replies(connection: Connection, lead_id: int, setting: Setting) -> Iterator
     if since is not None:
         why = f"He wrote on {setting.date(since)}; no mail leaves until somebody has sorted it."
         yield Coming(None, "His reply is sorted", why)
+
+
+def _tasks(connection: Connection, lead_id: int, setting: Setting) -> Iterator[Coming]:
+    waiting = TASK.c.lead_id == lead_id, TASK.c.status == "open", engine.waits_for_task()
+    for row in connection.execute(select(TASK).where(*waiting).order_by(TASK.c.id)):
+        has = f"{setting.person(row.person)} has it" if row.person else "It is about to be given to somebody"
+        yield Coming(
+            None, f"Somebody of ours answers: {row.text}", f"{has}, since {setting.moment(row.opened_at)}."
+        )
 
 
 def _offers(connection: Connection, lead_id: int, agreement: Agreement, setting: Setting) -> Iterator[Coming]:

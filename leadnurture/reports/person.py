@@ -16,8 +16,8 @@ from leadnurture.store.tables import metadata
 
 WITHOUT: Final = frozenset({"lease_owner", "lease_until", "luck"})
 """Columns that say nothing of him: who of our machines is at work, and a lot that was drawn."""
-JSON_TEXT: Final = frozenset({"facts", "body"})
-"""Columns that are JSON themselves: what a mail was made of, what a merge has put aside."""
+JSON_TEXT: Final = frozenset({"facts", "body", "ask"})
+"""Columns that are JSON themselves: what a mail was made of, what a merge has put aside, what a task asks."""
 
 
 def person(connection: Connection, lead_ref: int | str, now: datetime) -> dict[str, Any]:

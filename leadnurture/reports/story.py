@@ -29,16 +29,29 @@ STAGE_CHANGE: Final = metadata.tables["stage_change"]
 HANDOFF: Final = metadata.tables["handoff"]
 CONSENT: Final = metadata.tables["consent"]
 DEAL: Final = metadata.tables["deal"]
+TASK: Final = metadata.tables["task"]
+NOTICE: Final = metadata.tables["notice"]
 NOTE: Final = metadata.tables["lead_note"]
 MERGE: Final = metadata.tables["lead_merge"]
 
 EntryKind = Literal[
-    "came", "consent", "reaction", "click", "points", "stage", "handoff", "moved", "mail", "deal", "note"
+    "came",
+    "consent",
+    "reaction",
+    "click",
+    "points",
+    "stage",
+    "handoff",
+    "moved",
+    "mail",
+    "task",
+    "deal",
+    "note",
 ]
 # What happened at one instant is told in the order of cause and effect.
 ORDER: Final[tuple[EntryKind, ...]] = (
-    "came", "consent", "reaction", "click", "points", "mail", "stage", "handoff", "moved", "deal",
-    "note",
+    "came", "consent", "reaction", "click", "points", "mail", "stage", "handoff", "moved", "task",
+    "deal", "note",
 )  # fmt: skip
 # The provider's answers are told under their mail.
 OF_THE_MAIL: Final = frozenset({"delivered", "opened"})
@@ -53,6 +66,8 @@ MAIL_STATUS: Final = {
 SWITCHES: Final = frozenset({"became a client", "is no client any more"})
 """Changes of the track, in which the stages begin anew."""
 BY: Final = re.compile(r"^(accepted|returned) by ([\w.-]+)")
+CLOSED: Final = {"done": "Done", "refused": "Could not be done", "withdrawn": "No longer wanted"}
+"""What became of a task."""
 ENDED: Final = {
     "completed": "Completed",
     "reached": "Reached the goal of",
@@ -131,6 +146,8 @@ def story(connection: Connection, lead: Row[Any], setting: Setting) -> tuple[Ent
     entries += _stages(_of(connection, STAGE_CHANGE, lead.id), setting)
     entries += _handoffs(_of(connection, HANDOFF, lead.id), setting)
     entries += _moves(connection, lead.id, setting)
+    entries += _tasks(_of(connection, TASK, lead.id), setting)
+    entries += _tells(_of(connection, NOTICE, lead.id), setting)
     entries += [_deal(row) for row in _of(connection, DEAL, lead.id)]
     return tuple(sorted(entries, key=lambda entry: (entry.at, ORDER.index(entry.kind))))
 
@@ -359,6 +376,25 @@ def _handoffs(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
         yield Entry(row.opened_at, "handoff", f"Offered to {to}", why, handoff_id=row.id)
         if row.decided_at:
             yield Entry(row.decided_at, "handoff", _decision(row, setting), row.note or "", handoff_id=row.id)
+
+
+def _tasks(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
+    for row in rows:
+        for_what = f"Step {row.step} of {row.program}." if row.program else "A stage needs it."
+        to = setting.person(row.person) if row.person else "one of us"
+        yield Entry(row.opened_at, "task", f"A task for {to}: {row.text}", for_what, row.program, row.step)
+        if row.closed_at is None:
+            continue
+        by = f" by {setting.person(row.closed_by)}" if row.closed_by else ""
+        yield Entry(
+            row.closed_at, "task", f"{CLOSED.get(row.status, row.status)}{by}: {row.text}", row.note or ""
+        )
+
+
+def _tells(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
+    for row in rows:
+        if row.kind == "tell" and row.sent_at is not None:
+            yield Entry(row.sent_at, "task", f"Told {setting.person(row.person)}: {row.text}")
 
 
 def _decision(row: Row[Any], setting: Setting) -> str:

@@ -15,7 +15,7 @@ WIDTH: Final = 100
 LABEL: Final = 13
 MARKS: Final = {
     "came": "·", "consent": "·", "reaction": "●", "click": "○", "points": "●", "mail": "✉", "stage": "▲",
-    "handoff": "★", "moved": "◆", "deal": "★", "note": "✎",
+    "handoff": "★", "moved": "◆", "task": "□", "deal": "★", "note": "✎",
 }  # fmt: skip
 
 

@@ -52,7 +52,13 @@ def waits(step: Step) -> bool:
 
 def is_branch(step: Step) -> bool:
     """Whether a step only chooses."""
-    return step.send is None and step.handoff is None and step.after is None and not step.on
+    return (
+        step.send is None
+        and step.task is None
+        and step.handoff is None
+        and step.after is None
+        and not step.on
+    )
 
 
 def rule_without_trouble(rule: str) -> tuple[str, str | None]:
@@ -95,6 +101,8 @@ def does_briefly(step: Step) -> str:
     """What a step does, for the second line of its box."""
     if step.handoff:
         return "handoff to sales"
+    if step.task:
+        return "task for one of us"
     if step.send:
         return _next_of(step.send) or str(step.send.content)
     if step.split:
@@ -117,6 +125,8 @@ def does(step: Step) -> str:
     """What a step does, for a table."""
     if step.handoff:
         return f"handoff: {step.handoff.text}"
+    if step.task:
+        return f"task: {step.task.text}"
     if step.send:
         following = _next_of(step.send)
         return f"sends the {following}" if following else f"sends {step.send.content}"

@@ -6,6 +6,7 @@ Everything is decided in rows first (`assign_handoffs`, `watch_sla`) and told af
 from leadnurture.sales.assignment import assign_handoffs
 from leadnurture.sales.notices import NoticeLinks, NoticeMail, Sent, next_notice, send_notices
 from leadnurture.sales.sla import count_owed, next_sla, watch_sla
+from leadnurture.sales.tasks import assign_tasks
 from leadnurture.sales.templates import notice_problems
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "NoticeMail",
     "Sent",
     "assign_handoffs",
+    "assign_tasks",
     "count_owed",
     "next_notice",
     "next_sla",

@@ -10,11 +10,12 @@ from leadnurture.store.tables import metadata
 
 HANDOFF: Final = metadata.tables["handoff"]
 NOTICE: Final = metadata.tables["notice"]
+TASK: Final = metadata.tables["task"]
 # Literals instead of parameters: only so do the partial indexes on these rows serve.
 IS_OPEN: Final = HANDOFF.c.status == literal_column("'open'")
 IS_PLANNED: Final = NOTICE.c.status == literal_column("'planned'")
-NoticeKind = Literal["handoff", "reminder", "escalation", "withdrawn"]
-"""`withdrawn` tells of a decision, the others ask for one."""
+NoticeKind = Literal["handoff", "reminder", "escalation", "withdrawn", "task", "tell"]
+"""`withdrawn` tells of a decision, `tell` of whatever a program says; the others ask for something."""
 
 
 def decide_notices(connection: Connection, kind: NoticeKind, people: Mapping[int, str], now: datetime) -> int:
@@ -24,17 +25,19 @@ def decide_notices(connection: Connection, kind: NoticeKind, people: Mapping[int
             select(NOTICE.c.handoff_id).where(NOTICE.c.kind == kind, NOTICE.c.handoff_id.in_(people))
         )
     )
+    fresh = [handoff_id for handoff_id in people if handoff_id not in known]
+    leads = connection.execute(select(HANDOFF.c.id, HANDOFF.c.lead_id).where(HANDOFF.c.id.in_(fresh)))
     rows = [
         {
-            "handoff_id": handoff_id,
+            "lead_id": row.lead_id,
+            "handoff_id": row.id,
             "kind": kind,
-            "person": person,
+            "person": people[row.id],
             "status": "planned",
             "planned_at": now,
             "attempts": 0,
         }
-        for handoff_id, person in people.items()
-        if handoff_id not in known
+        for row in leads
     ]
     if rows:
         connection.execute(insert(NOTICE).values(rows))

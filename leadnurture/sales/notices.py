@@ -18,10 +18,11 @@ from leadnurture import engine
 from leadnurture.domain.agreement import Agreement
 from leadnurture.domain.company import Company, Person
 from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.vocabulary import Track
 from leadnurture.profile import Evidence, evidence
 from leadnurture.profile.telling import agreement_told, at_told, day_told, moment_told, span_told
 from leadnurture.sales import people
-from leadnurture.sales.decided import HANDOFF, IS_OPEN, IS_PLANNED, NOTICE
+from leadnurture.sales.decided import HANDOFF, IS_OPEN, IS_PLANNED, NOTICE, TASK
 from leadnurture.sales.templates import notice_template
 from leadnurture.store import Database
 from leadnurture.store.instants import AT_ONCE
@@ -60,16 +61,17 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class NoticeLinks:
-    """Where the buttons lead: the page that decides a handoff, and the lead's profile."""
+    """Where the buttons lead: the pages that decide a handoff and answer a task, and the lead's profile."""
 
     handoff: Callable[[int], str]
+    task: Callable[[int], str]
     lead: Callable[[int], str]
 
 
 def next_notice(connection: Connection) -> datetime | None:
     """The machine's instant from which a planned notice may be tried; long past when at once."""
     first = func.min(func.coalesce(NOTICE.c.retry_at, literal(AT_ONCE, BigInteger)))
-    return connection.scalar(select(first).where(IS_PLANNED))
+    return connection.scalar(select(first).where(IS_PLANNED, NOTICE.c.person.is_not(None)))
 
 
 def send_notices(
@@ -83,7 +85,8 @@ def send_notices(
 ) -> Sent:
     """Sends what is planned, oldest first, at most fifty; call again while anything was sent.
 
-    `send` says why a mail was not accepted, or None. A notice whose handoff is decided is cancelled.
+    `send` says why a mail was not accepted, or None. A notice whose handoff is decided, or whose task is done
+    or wanted no more, is cancelled.
     Rendering and sending happen outside of transactions.
     """
     with database.read() as connection:
@@ -99,7 +102,8 @@ def send_notices(
     failures: list[tuple[int, str]] = []
     for row in claimed:
         values = partial(_values, row, known[row.lead_id], definitions, links, now)
-        trouble = _try(row, folder, send, values, definitions)
+        track: Track = "clients" if known[row.lead_id].track == "clients" else "prospects"
+        trouble = _try(row, folder, send, values, definitions, track)
         database.run(partial(_mark, notice_id=row.id, trouble=trouble, now=now))
         if trouble:
             failures.append((row.id, trouble))
@@ -109,9 +113,13 @@ def send_notices(
 def _claim(connection: Connection, machine_now: datetime) -> tuple[Sequence[Row[Any]], int]:
     """The notices that are ours to try until their next try, and how many are not wanted any more."""
     is_decided = exists().where(HANDOFF.c.id == NOTICE.c.handoff_id, ~IS_OPEN)
-    unwanted = update(NOTICE).where(IS_PLANNED, NOTICE.c.kind != "withdrawn", is_decided)
+    is_done = exists().where(
+        TASK.c.id == NOTICE.c.task_id, or_(TASK.c.status != "open", ~engine.waits_for_task())
+    )
+    unwanted = update(NOTICE).where(IS_PLANNED, or_((NOTICE.c.kind != "withdrawn") & is_decided, is_done))
     cancelled = connection.execute(unwanted.values(status="cancelled")).rowcount
-    free = (IS_PLANNED, or_(NOTICE.c.retry_at.is_(None), NOTICE.c.retry_at <= machine_now))
+    is_ours = IS_PLANNED & NOTICE.c.person.is_not(None)
+    free = (is_ours, or_(NOTICE.c.retry_at.is_(None), NOTICE.c.retry_at <= machine_now))
     oldest = select(NOTICE.c.id).where(*free).order_by(NOTICE.c.planned_at, NOTICE.c.id).limit(CHUNK)
     tries = connection.execute(select(NOTICE.c.id, NOTICE.c.attempts).where(NOTICE.c.id.in_(oldest))).all()
     ours: list[int] = []
@@ -125,10 +133,12 @@ def _claim(connection: Connection, machine_now: datetime) -> tuple[Sequence[Row[
 
 def _claimed(ids: Sequence[int]) -> Select[Any]:
     columns = [column.label(f"handoff_{column.name}") for column in HANDOFF.c if column.name != "lead_id"]
-    joined = NOTICE.join(HANDOFF, HANDOFF.c.id == NOTICE.c.handoff_id)
-    question = select(NOTICE.c.id, NOTICE.c.kind, NOTICE.c.person, HANDOFF.c.lead_id, *columns).select_from(
-        joined
+    joined = NOTICE.outerjoin(HANDOFF, HANDOFF.c.id == NOTICE.c.handoff_id).outerjoin(
+        TASK, TASK.c.id == NOTICE.c.task_id
     )
+    about = [NOTICE.c[name] for name in ("id", "kind", "person", "lead_id", "task_id", "planned_at")]
+    told = func.coalesce(NOTICE.c.text, TASK.c.text).label("told")
+    question = select(*about, told, TASK.c.program, *columns).select_from(joined)
     return question.where(NOTICE.c.id.in_(ids)).order_by(NOTICE.c.planned_at, NOTICE.c.id)
 
 
@@ -138,10 +148,11 @@ def _try(
     send: Callable[[NoticeMail], str | None],
     values: Callable[[Person], Mapping[str, object]],
     definitions: Definitions,
+    track: Track,
 ) -> str | None:
     """None when the mail was accepted, else why not."""
     try:
-        return send(_mail(row, folder, values, definitions))
+        return send(_mail(row, folder, values, definitions, track))
     except Exception as error:  # noqa: BLE001 - one notice never holds up the others; its trouble is kept and shown
         return f"{type(error).__name__}: {error}"
 
@@ -154,12 +165,16 @@ def _mark(connection: Connection, notice_id: int, trouble: str | None, now: date
 
 
 def _mail(
-    row: Row[Any], folder: Path, values: Callable[[Person], Mapping[str, object]], definitions: Definitions
+    row: Row[Any],
+    folder: Path,
+    values: Callable[[Person], Mapping[str, object]],
+    definitions: Definitions,
+    track: Track,
 ) -> NoticeMail:
     company = definitions.company
     person = people.by_id(company, row.person)
     if person is None:  # gone from the company's file since
-        person = people.last_resort(company, definitions.agreement(row.handoff_track), row.handoff_opened_at)
+        person = people.last_resort(company, definitions.agreement(track), row.planned_at)
     rendered = notice_template(folder, row.kind).render(values(person))
     return NoticeMail(
         to=person.email,
@@ -182,7 +197,16 @@ def _values(
     """What a notice may speak of: plain words and numbers, times on the clock of whoever reads it."""
     company = definitions.company
     zone = person.zone or company.zone
-    agreement = definitions.agreement(row.handoff_track)
+    is_of_handoff = row.handoff_id is not None
+    about: dict[str, object] = {"said": row.told or "", "program": _title(definitions, row.program)}
+    if is_of_handoff:
+        agreement = definitions.agreement(row.handoff_track)
+        about = {
+            "handoff": _handoff(row, agreement, company, zone, now),
+            "decision_link": links.handoff(row.handoff_id),
+        }
+    elif row.task_id is not None:
+        about["answer_link"] = links.task(row.task_id)
     return {
         "company": {"name": company.name},
         "person": {"name": person.name, "first_name": person.name.split()[0]},
@@ -204,10 +228,13 @@ def _values(
             for each in known.colleagues
             if each.did and each.at
         ],
-        "handoff": _handoff(row, agreement, company, zone, now),
-        "decision_link": links.handoff(row.handoff_id),
+        **about,
         "lead_link": links.lead(row.lead_id),
     }
+
+
+def _title(definitions: Definitions, program: str | None) -> str:
+    return next((each.title for each in definitions.programs if each.name == program), "")
 
 
 def _new(known: Evidence) -> Sequence[Any]:
@@ -217,11 +244,13 @@ def _new(known: Evidence) -> Sequence[Any]:
 
 
 def _lead(row: Row[Any], known: Evidence) -> dict[str, object]:
-    """The scores are those of the handoff: they are why it was made."""
+    """The scores of a handoff are those with which it was made: they are why."""
+    is_of_handoff = row.handoff_id is not None
     return {
         "name": known.name, "email": known.email, "who": known.who, "account": known.account,
-        "language": known.language, "score": row.handoff_score, "fit": row.handoff_fit,
-        "engagement": row.handoff_engagement,
+        "language": known.language, "score": row.handoff_score if is_of_handoff else known.score,
+        "fit": row.handoff_fit if is_of_handoff else known.fit,
+        "engagement": row.handoff_engagement if is_of_handoff else known.engagement,
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fun
 
 from leadnurture import engine
 from leadnurture.domain.definitions import Definitions
-from leadnurture.sales import people
+from leadnurture.sales import people, tasks
 from leadnurture.sales.decided import HANDOFF, IS_OPEN, IS_PLANNED, NOTICE, NoticeKind, decide_notices
 from leadnurture.store import Database
 from leadnurture.store.tables import metadata
@@ -32,21 +32,27 @@ def watch_sla(database: Database, now: datetime) -> int:
 
 
 def next_sla(connection: Connection) -> datetime | None:
-    """The earliest instant at which `assign_handoffs` or `watch_sla` has something to do. Two statements."""
+    """The earliest instant at which `assign_handoffs`, `assign_tasks` or `watch_sla` has something to do.
+
+    Three statements.
+    """
     waits = select(func.min(HANDOFF.c.opened_at)).where(IS_OPEN, HANDOFF.c.assigned_to.is_(None))
     definitions = engine.current_definitions(connection)
     questions = [waits, *(_earliest(kind, column, definitions) for kind, column in WATCHED)]
     answers = connection.execute(select(*(question.scalar_subquery() for question in questions))).one()
-    return min((answer for answer in answers if answer is not None), default=None)
+    found = [*answers, tasks.next_task(connection)]
+    return min((answer for answer in found if answer is not None), default=None)
 
 
 def count_owed(connection: Connection, now: datetime) -> int:
-    """How many leads `assign_handoffs`, `watch_sla` and `send_notices` have something to do about."""
+    """How many leads there is something to do about for any of them, and for `send_notices`."""
     definitions = engine.current_definitions(connection)
     late = [and_(*_untold(kind, definitions), HANDOFF.c[column] <= now) for kind, column in WATCHED]
     unassigned = and_(IS_OPEN, HANDOFF.c.assigned_to.is_(None))
-    to_tell = HANDOFF.c.id.in_(select(NOTICE.c.handoff_id).where(IS_PLANNED))
-    return connection.scalar(select(func.count()).where(or_(unassigned, to_tell, *late))) or 0
+    offered = select(HANDOFF.c.lead_id).where(or_(unassigned, *late))
+    to_tell = select(NOTICE.c.lead_id).where(IS_PLANNED)
+    leads = offered.union(to_tell, *tasks.waiting_leads()).subquery()
+    return connection.scalar(select(func.count()).select_from(leads)) or 0
 
 
 def _earliest(kind: NoticeKind, column: str, definitions: Definitions) -> Select[tuple[datetime]]:

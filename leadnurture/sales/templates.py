@@ -49,7 +49,10 @@ SAMPLE: Final[Values] = {
         "within": "4 business hours", "due": "today, 13:00", "left": "4 h", "over": "",
         "due_at": "at 13:00", "remind_at": "at 11:00", "escalate": "Viktor Lang",
     },
+    "said": "Ask what they use today",
+    "program": "Monitoring for clients",
     "decision_link": "https://news.example.com/h/1",
+    "answer_link": "https://news.example.com/a/1",
     "lead_link": "https://news.example.com/leads/1",
 }  # fmt: skip
 

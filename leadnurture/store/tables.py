@@ -824,10 +824,20 @@ class AlmostQualified(Row, table=True):
     """A lead over the threshold of whom a needed fact is missing; nurture goes on until it arrives."""
 
     __tablename__ = "almost_qualified"
+    __table_args__ = (
+        Index(
+            "ix_almost_qualified_untold",
+            "since_at",
+            sqlite_where=text("NOT is_told"),
+            postgresql_where=text("NOT is_told"),
+        ),
+    )
     lead_id: int = part_of_key("lead.id")
     missing: str
     """Names of the missing facts, comma-separated."""
     since_at: datetime = instant(nullable=False)
+    is_told: bool = False
+    """Whether somebody was asked to find them out."""
 
 
 # --- what goes to sales ------------------------------------------------------------------------------------
@@ -886,26 +896,110 @@ class Handoff(Row, table=True):
     """
 
 
+class Task(Row, table=True):
+    """Something for one of our people to do about a lead: a step of a program waits for it, or a fact is missing."""
+
+    __tablename__ = "task"
+    __table_args__ = (
+        UniqueConstraint("enrollment_id", "step", "visit"),
+        Index(
+            "uq_task_missing",
+            "lead_id",
+            unique=True,
+            sqlite_where=text("status = 'open' AND enrollment_id IS NULL"),
+            postgresql_where=text("status = 'open' AND enrollment_id IS NULL"),
+        ),
+        Index(
+            "ix_task_open",
+            "opened_at",
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+        Index(
+            "ix_task_unassigned",
+            "opened_at",
+            sqlite_where=text("status = 'open' AND person IS NULL"),
+            postgresql_where=text("status = 'open' AND person IS NULL"),
+        ),
+        KEPT_IDS,
+    )
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id", index=True)
+    enrollment_id: int | None = reference("enrollment.id", nullable=True)
+    """Of the step; none where facts are missing that a stage needs."""
+    program: str | None = None
+    step: str | None = None
+    visit: int | None = None
+    text: str = long_text()
+    wanted: str | None = None
+    """The person or role that is to do it."""
+    person: str | None = None
+    """Who got it."""
+    ask: str | None = long_text(nullable=True)
+    """JSON of its questions, as the program asked them then."""
+    status: str
+    """open, done, refused: it cannot be done; withdrawn: nothing waits for it any more."""
+    opened_at: datetime = instant(nullable=False)
+    closed_at: datetime | None = instant()
+    closed_by: str | None = None
+    note: str | None = long_text(nullable=True)
+
+
+class Answer(Row, table=True):
+    """What was answered to a question of a mail's page or of a task; the newest of a question holds."""
+
+    __tablename__ = "answer"
+    __table_args__ = (Index("ix_answer_message", "message_id"), Index("ix_answer_task", "task_id"), KEPT_IDS)
+    id: int | None = row_id()
+    lead_id: int = reference("lead.id", index=True)
+    message_id: int | None = reference("message.id", nullable=True)
+    task_id: int | None = reference("task.id", nullable=True)
+    name: str
+    """Of the question: a fact, `interest`, `consent`, `language`, `feedback`, or a word."""
+    answer: str
+    told_by: str | None = None
+    """Who of our people; None: the lead himself."""
+    at: datetime = instant(nullable=False)
+
+
 class Notice(Row, table=True):
     """A mail to one of our people; decided once, sent at least once."""
 
     __tablename__ = "notice"
     __table_args__ = (
         UniqueConstraint("handoff_id", "kind"),
+        UniqueConstraint("task_id"),
+        UniqueConstraint("key"),
+        Index("ix_notice_lead", "lead_id"),
+        Index(
+            "ix_notice_unassigned",
+            "planned_at",
+            sqlite_where=text("status = 'planned' AND person IS NULL"),
+            postgresql_where=text("status = 'planned' AND person IS NULL"),
+        ),
         Index(
             "ix_notice_planned",
             "planned_at",
             sqlite_where=text("status = 'planned'"),
             postgresql_where=text("status = 'planned'"),
         ),
-        CheckConstraint("kind IN ('handoff','reminder','escalation','withdrawn')", name="kind"),
+        CheckConstraint("kind IN ('handoff','reminder','escalation','withdrawn','task','tell')", name="kind"),
     )
     id: int | None = row_id()
-    handoff_id: int = reference("handoff.id")
+    lead_id: int = reference("lead.id")
+    handoff_id: int | None = reference("handoff.id", nullable=True)
+    task_id: int | None = reference("task.id", nullable=True)
+    key: str | None = None
+    """Of a `tell`: the enrollment, step, visit and way that says it, so that it is said once."""
     kind: str
-    person: str
+    text: str | None = long_text(nullable=True)
+    """What a `tell` says."""
+    wanted: str | None = None
+    """The person or role that a `tell` is for."""
+    person: str | None = None
+    """None while nobody has looked whom the role means."""
     status: str
-    """planned, sent, cancelled: its handoff was decided before it left."""
+    """planned, sent, cancelled: its handoff was decided, or its task was done, before it left."""
     planned_at: datetime = instant(nullable=False)
     sent_at: datetime | None = instant()
     attempts: int = 0

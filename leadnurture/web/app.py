@@ -23,6 +23,7 @@ from leadnurture.errors import (
 from leadnurture.web import (
     account,
     administration,
+    answers,
     api,
     clicks,
     content,
@@ -56,6 +57,7 @@ STATUS: Final[dict[type, int]] = {
 FOR_MACHINES: Final = ("/api/", "/hooks/", "/healthz", "/readyz", "/metrics")
 TITLES_OF_OURS: Final[dict[type, str]] = {
     doors.BrokenLinkError: "This link does not work",
+    answers.TooOldError: "This link is too old",
     NotFoundError: "There is nothing here",
 }
 TITLES: Final = {
@@ -94,7 +96,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    public = (doors, preferences, api, hooks, health, entrance)
+    public = (doors, answers, preferences, api, hooks, health, entrance)
     for each in (*public, account, administration, desk, pages, people, replies, clicks, content):
         app.include_router(each.router)
     check_rights(app)

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from leadnurture import engine, reports
 from leadnurture.domain.vocabulary import Track
 from leadnurture.errors import InvalidInputError, LeadNurtureError
-from leadnurture.web.doors import LONGEST_NOTE, NO_REASON, handoff_page, plain
+from leadnurture.web.doors import LONGEST_NOTE, NO_REASON, Told, handoff_page, plain
 from leadnurture.web.site import LARGEST_ID, Here, Site
 
 router = APIRouter()
@@ -18,6 +18,7 @@ router = APIRouter()
 def decide(
     handoff_id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
     site: Here,
+    told: Told,
     decision: Annotated[Literal["accepted", "returned"], Form()],
     reason: Annotated[str | None, Form(max_length=200)] = None,
     note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
@@ -37,6 +38,7 @@ def decide(
         reason=reason,
         note=plain(note) or None,
         actor=me.name,
+        told=told,
     )
     if decided.was_open:
         return RedirectResponse(f"/handoffs?track={track}", 303)

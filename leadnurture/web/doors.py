@@ -5,11 +5,12 @@ page that says so. Every answer of a person is told under a key of its own: whoe
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from leadnurture import engine, mail, reports
@@ -22,6 +23,7 @@ from leadnurture.profile import telling
 from leadnurture.web import lookup
 from leadnurture.web.doorkeeper import READ
 from leadnurture.web.guard import POLICY
+from leadnurture.web.questions import put_about
 from leadnurture.web.site import Here, Site
 
 router = APIRouter()
@@ -29,6 +31,16 @@ SOURCE: Final = "web"
 SAFE_SCHEMES: Final = ("http://", "https://")
 LONGEST_NOTE: Final = 2_000
 NO_REASON: Final = "Choose why you return the lead; go back and press again."
+
+
+async def _told(request: Request) -> Mapping[str, str]:
+    """The facts that a reason to return a lead asks for: fields whose names begin with `told.`."""
+    form = await request.form()
+    fields = ((name.removeprefix("told."), value) for name, value in form.items() if name.startswith("told."))
+    return {name: value for name, value in fields if isinstance(value, str)}
+
+
+Told = Annotated[Mapping[str, str], Depends(_told)]
 
 
 class BrokenLinkError(NotFoundError):
@@ -185,6 +197,7 @@ def ask_for_decision(token: str, site: Here) -> HTMLResponse:
 def decide(
     token: str,
     site: Here,
+    told: Told,
     decision: Annotated[Literal["accepted", "returned"], Form()],
     reason: Annotated[str | None, Form(max_length=200)] = None,
     note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
@@ -197,8 +210,9 @@ def decide(
     by, now = row.assigned_to or "sales", project.clock()
     actor = f"{by}, by the link in the notice"
     decided = engine.decide_handoff(
-        project.database, row.id, decision, by, now, reason=reason, note=plain(note) or None, actor=actor
-    )
+        project.database, row.id, decision, by, now, reason=reason, note=plain(note) or None, actor=actor,
+        told=told,
+    )  # fmt: skip
     return handoff_page(site, _handoff(site, token), was_late=not decided.was_open)
 
 
@@ -229,10 +243,17 @@ def handoff_page(site: Site, row: reports.HandoffRow, *, was_late: bool = False)
     return site.page("handoff.html", values)
 
 
-def return_reasons(definitions: Definitions, track: str) -> list[dict[str, str]]:
-    """The reasons for which the agreement lets sales return a lead, and what then becomes of it."""
+def return_reasons(definitions: Definitions, track: str) -> list[dict[str, Any]]:
+    """The reasons for which the agreement lets sales return a lead, what each asks, and what follows."""
     agreement = next(each for each in definitions.agreements if each.track == track)
-    return [{"reason": known.reason, "next": _next(definitions, known)} for known in agreement.returns]
+    return [
+        {
+            "reason": known.reason,
+            "next": _next(definitions, known),
+            "asked": [put_about(question) for question in (known.ask.questions if known.ask else ())],
+        }
+        for known in agreement.returns
+    ]
 
 
 def _next(definitions: Definitions, known: ReturnReason) -> str:

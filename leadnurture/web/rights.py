@@ -15,7 +15,7 @@ from leadnurture.domain.roles import Needed, Scope
 Public = Literal["open", "link", "signed", "entrance"]
 
 PUBLIC: Final[Mapping[str, Public]] = {
-    # Whoever has the link: its token was signed by us, names one lead or handoff, and does one thing.
+    # Whoever has the link: its token was signed by us, names one lead, handoff or task, and does one thing.
     "GET /c/{token}": "link",
     "GET /u/{token}": "link",
     "POST /u/{token}": "link",
@@ -27,6 +27,8 @@ PUBLIC: Final[Mapping[str, Public]] = {
     "POST /d/{token}": "link",
     "GET /h/{token}": "link",
     "POST /h/{token}": "link",
+    "GET /a/{token}": "link",
+    "POST /a/{token}": "link",
     # Providers and platforms, who sign what they post.
     "POST /hooks/sendgrid/events": "signed",
     "POST /hooks/sendgrid/inbound": "signed",
@@ -50,6 +52,8 @@ PEOPLE: Final[Mapping[str, Needed]] = {
     "GET /programs/{name}": "viewer",
     "GET /handoffs": "viewer",
     "POST /handoffs/{handoff_id}": "sales",
+    "GET /tasks": "viewer",
+    "POST /tasks/{task_id}": "marketer or sales",
     "GET /replies": "viewer",
     "POST /replies/{reply_id}": "marketer",
     "GET /content": "viewer",

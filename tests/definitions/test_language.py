@@ -27,6 +27,8 @@ def definitions(tmp_path: Path) -> Definitions:
         path.split("/")[-1].removesuffix(".yaml") for path in project if path.startswith("config/content/")
     ]
     project |= {f"templates/email/{name}/prospects.mjml": TEMPLATE for name in contents}
+    asking = TEMPLATE.replace("Hello", '<a href="{{ ask_link }}">Hello</a>')
+    project["templates/email/what-for/prospects.mjml"] = asking
     project |= {path: text for path, text in BASE.items() if path.startswith("templates/email/seat-")}
     project["templates/email/_layout.mjml"] = BASE["templates/email/_layout.mjml"]
     told = check_project(write(tmp_path, project))

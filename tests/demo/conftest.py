@@ -65,6 +65,7 @@ def do_all_that_is_due(project: Project, now: datetime) -> bool:
             mail.deliver(database, project.provider, project.links, now, machine_now=machine_now())
         if due.sales is not None and due.sales <= now:
             sales.assign_handoffs(database, now)
+            sales.assign_tasks(database, now)
             sales.watch_sla(database, now)
             app.send_notices(project, now)
 

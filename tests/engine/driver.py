@@ -77,6 +77,7 @@ TEMPLATE: Final = """{% extends "_layout.mjml" %}
 {% block subject %}A mail{% endblock %}
 {% block body %}Hello{% endblock %}
 """
+ASKING: Final = TEMPLATE.replace("Hello", '<a href="{{ ask_link }}">Tell us</a>')
 
 
 def define(root: Path, files: Mapping[str, str], *, warned: bool = True) -> Definitions:
@@ -84,11 +85,12 @@ def define(root: Path, files: Mapping[str, str], *, warned: bool = True) -> Defi
     told = {"leadnurture": COMPANY, "prospects/track": AGREEMENT, **files}
     written = {f"config/{path}.yaml": content for path, content in told.items()}
     written["templates/email/_layout.mjml"] = LAYOUT
-    for path in told:
+    for path, text_ in told.items():
         folder, _, name = path.partition("/")
         if folder == "content":
             tracks = [track for track in TRACKS if f"{track}/track" in told]
-            written |= {f"templates/email/{name}/{track}.mjml": TEMPLATE for track in tracks}
+            template = ASKING if "ask:" in text_ else TEMPLATE
+            written |= {f"templates/email/{name}/{track}.mjml": template for track in tracks}
     seats = {f"templates/email/{mail}/{track}.mjml" for mail in SEAT_MAILS for track in TRACKS}
     written |= dict.fromkeys(seats, TEMPLATE)
     for path, content in written.items():

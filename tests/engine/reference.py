@@ -196,6 +196,16 @@ class Enrollment:
 
 
 @dataclass(eq=False)
+class Task:
+    """What one of us is to do."""
+
+    enrollment: Enrollment
+    step: str
+    visit: int
+    status: str = "open"
+
+
+@dataclass(eq=False)
 class Lead:
     id: int
     zone: str
@@ -219,6 +229,9 @@ class Lead:
     standing: dict[tuple[str, str | None], str] = field(default_factory=dict)
     enrollments: list[Enrollment] = field(default_factory=list)
     offers: list[str] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
+    tells: list[str] = field(default_factory=list)
+    """What our people were told of him."""
     dirty: bool = True
 
     @property
@@ -278,6 +291,17 @@ class World:
             lead.reactions.append(click)
             self._score(lead, click)
             lead.dirty = True
+
+    def report(self, lead: Lead, task: Task, words: str) -> None:
+        """One of us answers; what cannot be done is trouble of the step, if he still stands there."""
+        task.status = "refused" if words == "refused" else "done"
+        if task.status == "done":
+            self.react(lead, "feedback", argument=words)
+            return
+        each, lead.dirty = task.enrollment, True
+        here = each.step == task.step and each.visits[each.step] == task.visit
+        if here and each.lives and each.acted and not each.trouble:
+            each.trouble, each.woken = "refused", True
 
     def _score(self, lead: Lead, reaction: Reaction) -> None:
         agreement = self.definitions.agreement(lead.track)  # type: ignore[arg-type] # a track
@@ -577,11 +601,14 @@ class World:
             arm = self._choice(lead, each, step)
         if is_new:
             self._set(lead, step.sets)
+            lead.tells += [step.tell.text] if step.tell else []
         if arm is not None:
             self._go(lead, each, arm)
         elif is_new:
             self.moves += 1
             each.acted = True
+            if step.task:
+                lead.tasks.append(Task(each, step.name, each.visits[step.name]))
             if mail:
                 each.mail = mail
                 each.mails.append(mail)
@@ -845,6 +872,7 @@ class World:
         self.moves += 1
         self._cancel([mail for mail in each.mails if mail.step == each.step])
         self._set(lead, arm.sets)
+        lead.tells += [arm.tell.text] if arm.tell else []
         each.why, each.trouble, each.deadline, each.acted = each.trouble, None, None, False
         if arm.go.step:
             each.step, each.arrived, each.seen = arm.go.step, self.now, len(lead.reactions)

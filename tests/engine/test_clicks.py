@@ -460,6 +460,39 @@ steps:
     assert company.rows("SELECT status FROM handoff") == [{"status": "withdrawn"}]
 
 
+def test_what_our_people_were_asked_for_the_click_is_wanted_no_more(
+    database: Database, tmp_path: Path
+) -> None:
+    program = """
+title: Letters
+owner: dana
+enter: source == "list"
+steps:
+  first:
+    send: one
+    on: {clicked: ask-us}
+    after: 5 days
+    then: [{go: end}]
+  ask-us:
+    task: Call him
+    tell: He clicked
+    after: 5 days
+    then: [{go: end}]
+"""
+    company = Company(database, define(tmp_path, {**FILES, "prospects/programs/letters": program}), BEGIN)
+    ann, ben = mailed(company, "ann", "ben", role="clerk")
+    for lead in (ann, ben):
+        click(company, lead)
+    company.advance(hours=2)
+    assert company.enrollment(ann)["step"] == "ask-us"
+    lose(company, ann)
+    assert company.enrollment(ann)["step"] == "first"
+    tasks = company.rows("SELECT lead_id, status FROM task ORDER BY lead_id")
+    notices = company.rows("SELECT lead_id, status FROM notice ORDER BY lead_id")
+    assert tasks == [{"lead_id": ann, "status": "withdrawn"}, {"lead_id": ben, "status": "open"}]
+    assert notices == [{"lead_id": ann, "status": "cancelled"}, {"lead_id": ben, "status": "planned"}]
+
+
 def test_an_offer_that_rested_on_the_click_alone_is_withdrawn(company: Company) -> None:
     (lead,) = mailed(company, "ann", role="head")
     click(company, lead)

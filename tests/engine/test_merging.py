@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, insert
 
 from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.engine import (
@@ -334,9 +334,32 @@ def test_a_merge_costs_the_same_whatever_they_did(company: Company) -> None:
     assert merged("few", 1) == merged("many", 40)
 
 
+def test_of_two_tasks_for_what_is_missing_one_stays_and_undoing_gives_both_back(
+    company: Company, twins: tuple[int, int]
+) -> None:
+    ann, twin = twins
+    task, answers = metadata.tables["task"], metadata.tables["answer"]
+    with company.database.write() as connection:
+        for lead in twins:
+            row = {"lead_id": lead, "text": "Find out what is missing: role", "opened_at": company.now}
+            connection.execute(insert(task).values(status="open", **row))
+        told = {"lead_id": twin, "task_id": 2, "name": "role", "answer": "Head", "told_by": "dana"}
+        connection.execute(insert(answers).values(at=company.now, **told))
+    number = merge(company, ann, twin)
+    question = "SELECT id, lead_id, status FROM task ORDER BY id"
+    assert [tuple(row.values()) for row in company.rows(question)] == [
+        (1, ann, "open"),
+        (2, ann, "withdrawn"),
+    ]
+    assert company.rows("SELECT lead_id FROM answer") == [{"lead_id": ann}]
+    undo_merge(company.database, number, "dana", company.now)
+    assert [tuple(row.values()) for row in company.rows(question)] == [(1, ann, "open"), (2, twin, "open")]
+    assert company.rows("SELECT lead_id FROM answer") == [{"lead_id": twin}]
+
+
 def test_no_table_about_leads_is_unique_in_a_way_that_merging_does_not_know() -> None:
     """Whoever adds a partial unique index about leads must say what becomes of two rows."""
-    known = {"uq_enrollment_live", "uq_handoff_open"}
+    known = {"uq_enrollment_live", "uq_handoff_open", "uq_task_missing"}
     unique = {
         str(index.name)
         for table in OF_LEADS

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from leadnurture.domain.content import Session
 from leadnurture.domain.definitions import Definitions
-from leadnurture.engine import LeadInput
+from leadnurture.engine import Given, LeadInput, answer
 from leadnurture.store import Database, open_database
 from leadnurture.store.instants import from_micros
 from tests import databases
@@ -203,10 +203,16 @@ steps:
     then:
       - if: visit < 3 and not tag("student")
         set: {tag: rested}
+        tell: He has rested
         go: rest2
       - go: dated
   rest2:
+    task: Call him
+    ask: {feedback: [later, interested]}
+    tell: He is to be called
+    on: {feedback("interested"): dated}
     after: 1 day
+    otherwise: dated
     then: [{go: rest}]
   dated:
     send: {next: article}
@@ -387,6 +393,20 @@ class Machine(RuleBasedStateMachine):
         about = {"content": act[1], "argument": act[2]}
         self.told(lead, act[0], about, about)
 
+    @rule(lead=st.integers(1, 4), words=st.sampled_from(["later", "interested", "refused"]))
+    def one_of_us_answers(self, lead: int, words: str) -> None:
+        known = self.world.leads[lead - 1]
+        tasks = [task for task in known.tasks if task.status == "open"]
+        if not tasks:
+            return
+        self.wait(1)
+        question = "SELECT max(id) AS id FROM task WHERE lead_id = :lead AND status = 'open'"
+        task = self.company.rows(question, lead=lead)[0]["id"]
+        given = Given("" if words == "refused" else "feedback", words, "lena")
+        assert answer(self.company.database, given, self.company.now, task_id=task).became == "taken"
+        self.world.report(known, tasks[-1], words)
+        self.wait(0)
+
     def told(self, lead: int, kind: Any, engine: dict[str, Any], model: dict[str, Any]) -> None:  # noqa: ANN401 - as above
         """One reaction for both. Without a second of its own it would be the same thing told twice."""
         self.wait(1)
@@ -552,12 +572,16 @@ def engine_story(company: Company, lead: int) -> dict[str, list[str]]:
     enrollments = company.rows("SELECT * FROM enrollment WHERE lead_id = :lead", lead=lead)
     offers = company.rows("SELECT status FROM handoff WHERE lead_id = :lead ORDER BY id", lead=lead)
     tags = company.rows("SELECT tag FROM lead_tag WHERE lead_id = :lead", lead=lead)
+    tasks = company.rows("SELECT step, visit, status FROM task WHERE lead_id = :lead ORDER BY id", lead=lead)
+    tells = company.rows("SELECT text FROM notice WHERE lead_id = :lead", lead=lead)
     return {
         "lead": [str(value) for value in person.values()],
         "enrollments": sorted(map(enrollment_story, enrollments)),
         "mails": sorted(map(mail_story, company.messages(lead))),
         "offers": [row["status"] for row in offers],
         "tags": sorted(row["tag"] for row in tags),
+        "tasks": [f"{row['step']} {row['visit']} {row['status']}" for row in tasks],
+        "tells": sorted(row["text"] for row in tells),
     }
 
 
@@ -581,6 +605,8 @@ def model_story(lead: Lead) -> dict[str, list[str]]:
         "mails": sorted(map(mail_story, mails)),
         "offers": lead.offers,
         "tags": sorted(lead.tags),
+        "tasks": [f"{task.step} {task.visit} {task.status}" for task in lead.tasks],
+        "tells": sorted(lead.tells),
     }
 
 

@@ -75,6 +75,13 @@ steps:
   rest:
     set: {plan: big}
     after: 3 hours
+  asking:
+    task: Ask for the budget
+    ask: {feedback: [yes, no], budget_on: date}
+    tell: Somebody asks
+    on:
+      feedback("yes"): {tell: He says yes, go: budget}
+    after: 3 hours
   budget:
     after: 45 days before budget_on
     otherwise: ways
@@ -83,6 +90,8 @@ steps:
   short:
     then:
       - set: {tag: short}
+        tell: The short way
+        to: lena
         go: end
   long:
     then:
@@ -291,7 +300,19 @@ def test_ten_thousand_leads_cost_as_many_statements_as_ten(company: Company) -> 
     walk(company, "first", 12)  # what is read once and kept
     few = walk(company, "few", 12)
     many = walk(company, "many", 500)
-    steps = ("invite", "last-call", "seat", "read", "rest", "budget", "ways", "short", "long", "call")
+    steps = (
+        "invite",
+        "last-call",
+        "seat",
+        "read",
+        "rest",
+        "asking",
+        "budget",
+        "ways",
+        "short",
+        "long",
+        "call",
+    )
     assert {f"walk/{step}" for step in steps} <= set(few)
     assert {what: set(costs) for what, costs in many.items()} == {
         what: set(costs) for what, costs in few.items()

@@ -27,10 +27,11 @@ def desk(database: Database) -> None:
     apply(database)
     with database.write() as connection:
         assigned = {"assigned_to": "lena", "remind_at": NOW + 2 * HOUR, "due_at": NOW + 4 * HOUR}
-        handoff_id = add_handoff(connection, add_ingrid(connection), score=135, **assigned)
+        ingrid = add_ingrid(connection)
+        handoff_id = add_handoff(connection, ingrid, score=135, **assigned)
         add(
-            connection, "notice", handoff_id=handoff_id, kind="handoff", person="lena", status="sent",
-            planned_at=NOW, sent_at=NOW, attempts=1,
+            connection, "notice", lead_id=ingrid, handoff_id=handoff_id, kind="handoff", person="lena",
+            status="sent", planned_at=NOW, sent_at=NOW, attempts=1,
         )  # fmt: skip
         add_handoff(connection, add_lead(connection, "Ben Two"), score=200)
         returned = {

@@ -27,6 +27,7 @@ def some_of_all(database: Database) -> None:
         add(
             connection,
             "notice",
+            lead_id=lead_id,
             handoff_id=handoff_id,
             kind="handoff",
             person="lena",

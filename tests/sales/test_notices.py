@@ -26,6 +26,7 @@ FOLDER = ROOT / "templates" / "notice"
 MACHINE_NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LINKS = NoticeLinks(
     handoff=lambda handoff_id: f"https://news.example.com/h/token-{handoff_id}",
+    task=lambda task_id: f"https://news.example.com/a/token-{task_id}",
     lead=lambda lead_id: f"https://news.example.com/leads/{lead_id}",
 )
 
@@ -218,7 +219,8 @@ def test_whoever_was_told_is_told_that_the_offer_is_withdrawn(database: Database
     send(database, post)
     with database.write() as connection:
         connection.execute(update(HANDOFF).values(status="withdrawn"))
-        told = {"handoff_id": 1, "kind": "withdrawn", "person": "lena", "status": "planned", "attempts": 0}
+        about = {"handoff_id": 1, "lead_id": select(HANDOFF.c.lead_id).scalar_subquery()}
+        told = {**about, "kind": "withdrawn", "person": "lena", "status": "planned", "attempts": 0}
         connection.execute(insert(NOTICE).values(planned_at=NOW, **told))
     send(database, post)
     assert [mail.subject for mail in post.mails[1:]] == ["Withdrawn: Ingrid Solheim, Fjellheim Kraft"]

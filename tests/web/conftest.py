@@ -17,6 +17,8 @@ from leadnurture import access, engine
 from leadnurture.access import passwords
 from leadnurture.app import Examined, examine, machine_now
 from leadnurture.cli.logs import QUIET
+from leadnurture.definitions import dump_ask
+from leadnurture.domain.asking import Ask
 from leadnurture.domain.roles import Role
 from leadnurture.domain.words import words_of, words_of_address
 from leadnurture.links import Links
@@ -58,6 +60,8 @@ class World:
     desk: Desk
     leads: dict[str, int] = field(default_factory=dict)
     message: int = 0
+    asking: int = 0
+    """A mail whose content asks something."""
     last_call: int = 0
     handoff: int = 0
     overdue: int = 0
@@ -73,6 +77,7 @@ class World:
             "decline": links.decline(self.message, "january"),
             "download": links.download(self.message),
             "handoff": links.handoff(self.handoff, self.desk.now),
+            "ask": links.ask(self.asking),
         }
         return {name: url.removeprefix("http://127.0.0.1") for name, url in urls.items()}
 
@@ -88,6 +93,40 @@ class World:
         (row,) = self.rows("lead", id=self.leads[lead])
         where = [(one["step"], one["status"]) for one in self.rows("enrollment", lead_id=self.leads[lead])]
         return {name: row[name] for name in ("track", "stage", "fit", "engagement", "score")} | {"in": where}
+
+    def ask_one_of_us(self, lead: str, ask: Ask | None = None, person: str = "lena") -> int:
+        """An open task of a person about a lead, for which a program waits; its id."""
+        tables = metadata.tables
+        with self.desk.database.write() as connection:
+            version = connection.scalar(select(tables["program_version"].c.id).limit(1))
+            mine = tables["enrollment"].c.lead_id == self.leads[lead]
+            enrollment = connection.scalar(select(tables["enrollment"].c.id).where(mine)) or add(
+                connection,
+                "enrollment",
+                lead_id=self.leads[lead],
+                program="scaling-series",
+                version_id=version,
+                status="active",
+                step="invite",
+                arrived_at=NOW,
+                acted=True,
+                started_at=NOW,
+            )
+            return add(
+                connection,
+                "task",
+                lead_id=self.leads[lead],
+                enrollment_id=enrollment,
+                program="scaling-series",
+                step="call",
+                visit=len(connection.execute(select(tables["task"])).all()) + 1,
+                text=f"Ask {HOSTILE}",
+                wanted=person,
+                person=person,
+                ask=None if ask is None else dump_ask(ask),
+                status="open",
+                opened_at=NOW,
+            )
 
     def take_seats(self, session: str, *leads: str) -> None:
         """Leads who have a seat in a session of the scaling webinar, since long before."""
@@ -364,6 +403,13 @@ def _mails(connection: Connection, world: World) -> None:
         session="january",
         **shared,
         **_rendered(connection, "scaling-1"),
+    )
+    world.asking = add(
+        connection,
+        "message",
+        **{**shared, "visit": 2},
+        step="thanks",
+        content="expo-thanks",
     )
     world.last_call = add(
         connection,

@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import BrowserContext, Page, expect
 
+from leadnurture.domain.asking import Ask, Question
 from leadnurture.engine import RawClick, judge, keep_click, revise_click
 from leadnurture.store import Database, open_database
 from leadnurture.web import create_app
@@ -33,6 +34,7 @@ PAGES = {
     "contents": "/content",
     "content": "/content/scaling-1",
     "handoffs": "/handoffs",
+    "tasks": "/tasks",
     "replies": "/replies",
     "leads": "/leads",
     "leads found": "/leads?q=ex&score=10&program=scaling-series&stage=handed_off",
@@ -49,7 +51,7 @@ PAGES = {
     "keys": "/keys",
     "audit": "/audit",
 }
-DOORS = ["unsubscribe", "preferences", "register", "download", "handoff"]
+DOORS = ["unsubscribe", "preferences", "register", "download", "handoff", "ask"]
 NewContext = Callable[..., BrowserContext]
 
 
@@ -95,6 +97,10 @@ def follow_links(world: World) -> None:
 def site(world: World) -> Iterator[str]:
     """The address of a running server."""
     world.write_back("sverre", "Could you call me on Thursday at ten?")
+    feedback = Question("feedback", "feedback", choices=("interested", "later", "no"))
+    world.ask_one_of_us("ingrid", Ask((feedback,)))
+    world.ask_one_of_us("mallory", Ask((Question("budget_on", "fact", "date"),)))
+    world.ask_one_of_us("sverre")
     follow_links(world)
     world.take_seats("december", "ingrid", "mallory")
     world.take_seats("january", "sverre")
@@ -112,7 +118,11 @@ def site(world: World) -> Iterator[str]:
 def addresses(world: World) -> dict[str, str]:
     ids = {"message": world.message, **world.leads}
     tokens = world.tokens()
-    return {name: path.format(**ids) for name, path in PAGES.items()} | {door: tokens[door] for door in DOORS}
+    for number in (1, 2, 3):
+        link = world.desk.links.task(number, world.desk.now)
+        tokens[f"task {number}"] = link.removeprefix("http://127.0.0.1")
+    doors = [*DOORS, "task 1", "task 2", "task 3"]
+    return {name: path.format(**ids) for name, path in PAGES.items()} | {door: tokens[door] for door in doors}
 
 
 def violations(page: Page) -> list[Any]:

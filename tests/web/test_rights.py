@@ -23,6 +23,7 @@ VISITORS: Final = ("nobody", "a system", *ROLES)
 FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /clicks/{click_id}": {"judgement": "machine"},
     "POST /handoffs/{handoff_id}": {"decision": "accepted"},
+    "POST /tasks/{task_id}": {"answer": "done"},
     "POST /content/{content}/attendance": {"session": "december", "attended": "ingrid@example.com"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
     "POST /leads/{lead_id}/merge": {"other": "sverre@example.com"},
@@ -73,6 +74,7 @@ class House:
             "user_id": self.user,
             "key_id": self.key,
             "reply_id": self.reply,
+            "task_id": self.task,
             "merge_id": self.merge,
         }
         return re.sub(r"{(\w+)}", lambda found: str(samples[found[1]]), route.partition(" ")[2])
@@ -126,6 +128,11 @@ class House:
             reply = {"lead_id": self.world.leads["carla"], "matched_by": "address", "at": NOW}
             return add(connection, "reply", inbox_id=inbox, sender="c", subject="Re", text="Yes", **reply)
 
+    @property
+    def task(self) -> int:
+        known = self.world.rows("task", status="open")
+        return int(known[0]["id"]) if known else self.world.ask_one_of_us("carla")
+
     def send(self, client: Client, route: str) -> httpx.Response:
         method = route.partition(" ")[0]
         return client.request(
@@ -172,6 +179,7 @@ def test_every_post_of_people_has_a_sample() -> None:
 
 def test_the_list_of_public_routes_is_short_and_closed() -> None:
     assert sorted(rights.PUBLIC) == [
+        "GET /a/{token}",
         "GET /c/{token}",
         "GET /d/{token}",
         "GET /h/{token}",
@@ -182,6 +190,7 @@ def test_the_list_of_public_routes_is_short_and_closed() -> None:
         "GET /static",
         "GET /u/{token}",
         "GET /w/{token}",
+        "POST /a/{token}",
         "POST /d/{token}",
         "POST /h/{token}",
         "POST /hooks/sendgrid/events",
@@ -279,14 +288,14 @@ def test_every_route_of_people_is_open_to_its_role_alone(
 @pytest.mark.parametrize("visitor", ["nobody", "a system", "viewer", "marketer"])
 def test_who_is_refused_changes_nothing(house: House, signed_in: SignIn, visitor: str) -> None:
     client = visitor_of(visitor, house, signed_in)
-    samples = house.user, house.key, house.reply, house.click, house.merge
+    samples = house.user, house.key, house.reply, house.click, house.merge, house.task
     before = house.world.everything()
     for route in in_order():
         needed = rights.PEOPLE[route]
         if route.startswith("POST") and expected(visitor, needed, "POST") != "in":
             assert house.send(client, route).status_code in {401, 403}, route
     assert house.world.everything() == before
-    assert samples == (house.user, house.key, house.reply, house.click, house.merge)
+    assert samples == (house.user, house.key, house.reply, house.click, house.merge, house.task)
 
 
 def test_a_role_that_is_too_small_is_told_which_one_it_takes(world: World, signed_in: SignIn) -> None:

@@ -540,9 +540,11 @@ def _create_reactions() -> None:
         sa.Column("lead_id", ID, nullable=False),
         sa.Column("missing", sa.String(), nullable=False),
         sa.Column("since_at", INSTANT, nullable=False),
+        sa.Column("is_told", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("lead_id", name="pk_almost_qualified"),
         sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_almost_qualified_lead_id"),
     )
+    op.create_index("ix_almost_qualified_untold", "almost_qualified", ["since_at"], **only("NOT is_told"))
 
 
 def _create_clicks() -> None:
@@ -660,12 +662,18 @@ def _create_sales() -> None:
     op.create_index("ix_handoff_lead", "handoff", ["lead_id"])
     op.create_index("ix_handoff_untold", "handoff", ["lead_id"], **only("NOT is_told"))
     op.create_index("uq_handoff_open", "handoff", ["lead_id"], unique=True, **only("status = 'open'"))
+    _create_tasks()
     op.create_table(
         "notice",
         sa.Column("id", ID, autoincrement=True, nullable=False),
-        sa.Column("handoff_id", ID, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("handoff_id", ID),
+        sa.Column("task_id", ID),
+        sa.Column("key", sa.String()),
         sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("person", sa.String(), nullable=False),
+        sa.Column("text", sa.Text()),
+        sa.Column("wanted", sa.String()),
+        sa.Column("person", sa.String()),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("planned_at", INSTANT, nullable=False),
         sa.Column("sent_at", INSTANT),
@@ -674,10 +682,19 @@ def _create_sales() -> None:
         sa.Column("trouble", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_notice"),
         sa.CheckConstraint(
-            "kind IN ('handoff','reminder','escalation','withdrawn')", name=op.f("ck_notice_kind")
+            "kind IN ('handoff','reminder','escalation','withdrawn','task','tell')",
+            name=op.f("ck_notice_kind"),
         ),
         sa.ForeignKeyConstraint(["handoff_id"], ["handoff.id"], name="fk_notice_handoff_id"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_notice_lead_id"),
+        sa.ForeignKeyConstraint(["task_id"], ["task.id"], name="fk_notice_task_id"),
         sa.UniqueConstraint("handoff_id", "kind", name="uq_notice_handoff_id_kind"),
+        sa.UniqueConstraint("key", name="uq_notice_key"),
+        sa.UniqueConstraint("task_id", name="uq_notice_task_id"),
+    )
+    op.create_index("ix_notice_lead", "notice", ["lead_id"])
+    op.create_index(
+        "ix_notice_unassigned", "notice", ["planned_at"], **only("status = 'planned' AND person IS NULL")
     )
     op.create_index("ix_notice_planned", "notice", ["planned_at"], **only("status = 'planned'"))
     op.create_table(
@@ -695,6 +712,62 @@ def _create_sales() -> None:
         sa.UniqueConstraint("key", name="uq_deal_key"),
     )
     op.create_index("ix_deal_lead_id", "deal", ["lead_id"])
+
+
+def _create_tasks() -> None:
+    """What our people are to do, and what was answered."""
+    op.create_table(
+        "task",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("enrollment_id", ID),
+        sa.Column("program", sa.String()),
+        sa.Column("step", sa.String()),
+        sa.Column("visit", sa.Integer()),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("wanted", sa.String()),
+        sa.Column("person", sa.String()),
+        sa.Column("ask", sa.Text()),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("opened_at", INSTANT, nullable=False),
+        sa.Column("closed_at", INSTANT),
+        sa.Column("closed_by", sa.String()),
+        sa.Column("note", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name="pk_task"),
+        sa.ForeignKeyConstraint(["enrollment_id"], ["enrollment.id"], name="fk_task_enrollment_id"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_task_lead_id"),
+        sa.UniqueConstraint("enrollment_id", "step", "visit", name="uq_task_enrollment_id_step_visit"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_task_lead_id", "task", ["lead_id"])
+    op.create_index("ix_task_open", "task", ["opened_at"], **only("status = 'open'"))
+    op.create_index("ix_task_unassigned", "task", ["opened_at"], **only("status = 'open' AND person IS NULL"))
+    op.create_index(
+        "uq_task_missing",
+        "task",
+        ["lead_id"],
+        unique=True,
+        **only("status = 'open' AND enrollment_id IS NULL"),
+    )
+    op.create_table(
+        "answer",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("message_id", ID),
+        sa.Column("task_id", ID),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("answer", sa.String(), nullable=False),
+        sa.Column("told_by", sa.String()),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_answer"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_answer_lead_id"),
+        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name="fk_answer_message_id"),
+        sa.ForeignKeyConstraint(["task_id"], ["task.id"], name="fk_answer_task_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_answer_lead_id", "answer", ["lead_id"])
+    op.create_index("ix_answer_message", "answer", ["message_id"])
+    op.create_index("ix_answer_task", "answer", ["task_id"])
 
 
 def _create_inbox() -> None:
