@@ -127,7 +127,7 @@ def _plan(
         INSERT INTO message ({COLUMNS})
         SELECT w.lead_id, '', '', 0, w.track, t.content, w.content, w.session, TRUE, {occasion}, w.seat_id, 0, FALSE,
                'planned', :now, :now, {ends}, 'skip', 0
-          FROM work_seat w JOIN content_track t ON t.content = :mail AND t.track = w.track
+          FROM work_seat w JOIN content_track t ON t.content = :mail AND t.track = w.track AND t.locale = ''
          WHERE w.seat_id IS NOT NULL AND {ends} > :now AND {condition}
             ON CONFLICT DO NOTHING""",
         mail=mail, now=now,
@@ -144,7 +144,7 @@ def _remind(connection: Connection, now: datetime) -> None:
                'planned', r.at, r.at, w.starts_at, 'skip', 0
           FROM work_seat w
           JOIN work_reminder r ON r.content = w.content AND r.session = w.session AND r.zone = w.zone
-          JOIN content_track t ON t.content = 'seat-reminder' AND t.track = w.track
+          JOIN content_track t ON t.content = 'seat-reminder' AND t.track = w.track AND t.locale = ''
          WHERE w.seat_id IS NOT NULL AND r.at > :now
             ON CONFLICT (seat_id, occasion) WHERE occasion IS NOT NULL
             DO UPDATE SET status = 'planned', settled_at = NULL, trouble = NULL, planned_at = excluded.planned_at,
