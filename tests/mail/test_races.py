@@ -105,7 +105,7 @@ def test_ten_thousand_mails_race_the_unsubscribes_of_half_of_their_readers(race:
     provider = Kept()
     messages = race.tables["message"]
     too_late: set[int] = set()
-    """Mails that nobody had claimed at the commit of the unsubscribe: the row of the lead is locked meanwhile."""
+    """Mails that nobody had claimed at the commit of the unsubscribe: the lead is locked meanwhile."""
 
     def leave(connection: Connection, ids: list[int]) -> set[int]:
         lock_leads(connection, sorted(ids))
