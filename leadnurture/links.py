@@ -46,6 +46,13 @@ class Leaving(NamedTuple):
     message_id: int | None
 
 
+class Choosing(NamedTuple):
+    """Somebody says what he wants from us; the message is the one that led him there, where it is known."""
+
+    lead_id: int
+    message_id: int | None
+
+
 class Seat(NamedTuple):
     """A yes or a no to a session that a message was about."""
 
@@ -87,6 +94,7 @@ class Links:
             for action in (
                 "click",
                 "unsubscribe",
+                "preferences",
                 "register",
                 "decline",
                 "download",
@@ -104,6 +112,10 @@ class Links:
     def unsubscribe(self, lead_id: int, message_id: int | None = None) -> str:
         """Ends all mail; never expires."""
         return f"{self._url}/u/{self._sign('unsubscribe', lead_id, message_id or 0)}"
+
+    def preferences(self, lead_id: int, message_id: int | None = None) -> str:
+        """The page on which a lead says what he wants from us; never expires."""
+        return f"{self._url}/p/{self._sign('preferences', lead_id, message_id or 0)}"
 
     def register(self, message_id: int, session: str) -> str:
         """The page on which a seat is taken."""
@@ -175,6 +187,11 @@ class Links:
         """Who leaves, and because of which message."""
         parts = self._read("unsubscribe", token)
         return None if parts is None else Leaving(parts[0], int(parts[1]) or None)
+
+    def read_preferences(self, token: str) -> Choosing | None:
+        """Who says what he wants, and which message led him there."""
+        parts = self._read("preferences", token)
+        return None if parts is None else Choosing(parts[0], int(parts[1]) or None)
 
     def read_register(self, token: str) -> Seat | None:
         """Who takes a seat in which session."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadnurture.links import Click, Leaving, Links, Seat
+from leadnurture.links import Choosing, Click, Leaving, Links, Seat
 
 NOW = datetime(2026, 12, 8, 9, 0, tzinfo=UTC)
 LINKS = Links("a secret", "https://news.example.com/")
@@ -22,6 +22,8 @@ def test_links_are_read_back() -> None:
     assert LINKS.read_click(token(LINKS.click(7, "link"))) == Click(7, "link")
     assert LINKS.read_unsubscribe(token(LINKS.unsubscribe(3, 7))) == Leaving(3, 7)
     assert LINKS.read_unsubscribe(token(LINKS.unsubscribe(3))) == Leaving(3, None)
+    assert LINKS.read_preferences(token(LINKS.preferences(3, 7))) == Choosing(3, 7)
+    assert LINKS.read_preferences(token(LINKS.unsubscribe(3, 7))) is None
     assert LINKS.read_register(token(LINKS.register(7, "january"))) == Seat(7, "january")
     assert LINKS.read_decline(token(LINKS.decline(7, "január ~/."))) == Seat(7, "január ~/.")
     assert LINKS.read_handoff(token(LINKS.handoff(5, NOW)), NOW) == 5

@@ -22,6 +22,7 @@ from leadnurture.definitions.references import person
 from leadnurture.definitions.values import parsed, text_of
 from leadnurture.domain.company import Company, Person, WorkingHours
 from leadnurture.domain.condition import Condition
+from leadnurture.domain.language import SPOKEN, base
 from leadnurture.domain.vocabulary import BUILT_IN_FACTS, FACT_KINDS, REACTION_KINDS, FactKind
 
 FILE: Final = "config/leadnurture.yaml"
@@ -155,14 +156,20 @@ def _role(node: Node) -> str | None:
 
 
 def _locales(fields: Fields, report: Report) -> tuple[str, ...]:
-    scalars = fields.scalars("locales")
-    for scalar in scalars:
-        if not LOCALE.fullmatch(scalar.text):
-            sentence = f'"{scalar.text}" is not a language; write its letters, as in en or de-CH'
+    locales: list[str] = []
+    for scalar in fields.scalars("locales"):
+        locale = scalar.text
+        if not LOCALE.fullmatch(locale):
+            sentence = f'"{locale}" is not a language; write its letters, as in en or de-CH'
             report.error(scalar.place, sentence)
-    if len(scalars) > 1:
-        report.error(scalars[1].place, "more than one locale is not available yet; leave only the first")
-    return tuple(scalar.text for scalar in scalars) or ("en",)
+        elif locale in locales:
+            report.error(scalar.place, f'"{locale}" stands here twice; leave it out')
+        elif base(locale) not in SPOKEN:
+            spoken = listed(SPOKEN)
+            sentence = f"dates and public pages are told in {spoken}; who reads {locale} sees them in English"
+            report.warn(scalar.place, sentence)
+        locales.append(locale)
+    return tuple(locales) or ("en",)
 
 
 def _person(entry: Entry, names: Names, report: Report) -> Person:

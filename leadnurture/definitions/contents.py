@@ -45,7 +45,7 @@ def read_content(
     return Content(
         name=name,
         kind=fields.choice("kind", CONTENT_KINDS, "email"),
-        title=_title(fields, locales, report),
+        title=_title(name, fields, locales, names, report),
         topics=topics(fields.scalars("topics"), names.topics, report),
         sessions=tuple(_session(entry, report) for entry in fields.entries("sessions")),
         length=fields.duration("length", times.LENGTHS),
@@ -72,7 +72,10 @@ def _check_kind(kind: ContentKind, fields: Fields) -> None:
             fields.report.error(fields.at(key), f'"{key}" {why}')
 
 
-def _title(fields: Fields, locales: tuple[str, ...], report: Report) -> tuple[tuple[str, str], ...]:
+def _title(
+    name: str, fields: Fields, locales: tuple[str, ...], names: Names, report: Report
+) -> tuple[tuple[str, str], ...]:
+    """The titles by locale; one that has a template, and the first one, must have its own."""
     node = fields.node("title")
     if not isinstance(node, Map):
         return ((locales[0], fields.text("title")),)
@@ -82,9 +85,9 @@ def _title(fields: Fields, locales: tuple[str, ...], report: Report) -> tuple[tu
         if entry.key.text not in locales:
             report.unknown(entry.key.place, "locale", entry.key.text, locales, DECLARE_LOCALE)
     for locale in locales:
-        if locale not in titles:
-            report.error(node.place, f"the title in {locale} is missing, a locale of the company; add it")
-    return tuple((locale, titles.get(locale, "")) for locale in locales)
+        if locale not in titles and (locale == locales[0] or (name, locale) in names.translations):
+            report.error(node.place, f"the title in {locale} is missing, and there are mails in it; add it")
+    return tuple((locale, titles[locale]) for locale in locales if locale in titles)
 
 
 def _session(entry: Entry, report: Report) -> Session:

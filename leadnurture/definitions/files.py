@@ -287,8 +287,8 @@ class Company(Shape):
         "Country, and behind a hyphen its state: no mail on a holiday.", "DE-HE", "AT"
     )
     locales: str | list[str] | None = _may(
-        "The languages of the templates, the first is the default. More than one is not available yet.",
-        ["en"],
+        "The languages of the templates; the first is the default, and its templates bear no suffix.",
+        ["en", "de"],
     )
     topics: str | list[str] | None = _may("What content can be about.", ["scaling", "migration"])
     client: Condition = _must(

@@ -13,7 +13,8 @@ from leadnurture.domain.vocabulary import BUILT_IN_FACTS
 ACCOUNT: Final = "account."
 ASK_LINK: Final = "ask_link"
 LINKS: Final = (
-    "link", "register_link", "decline_link", ASK_LINK, "download_link", "unsubscribe_link", "hidden_link",
+    "link", "register_link", "decline_link", ASK_LINK, "download_link", "preferences_link",
+    "unsubscribe_link", "hidden_link",
 )  # fmt: skip
 """The links of a mail; each is a signed address of ours."""
 SINGLE: Final = frozenset({*LINKS, "variant"})

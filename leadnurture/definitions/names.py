@@ -36,6 +36,8 @@ class Names:
     """None while a content's kind is not readable."""
     variants: frozenset[tuple[str, Track]] = frozenset()
     """(content, track) for which a template lies there."""
+    translations: frozenset[tuple[str, str]] = frozenset()
+    """(content, locale) for which a template lies there, beside the first locale."""
     programs: Mapping[str, Track] = field(default_factory=dict)
     """The programs of the project, with the track in whose folder they lie."""
 

@@ -16,7 +16,7 @@ from leadnurture.definitions.contents import kind_of
 from leadnurture.definitions.names import Names
 from leadnurture.definitions.nodes import Map, Node
 from leadnurture.definitions.problems import Place, Report, unknown
-from leadnurture.definitions.templates import variants
+from leadnurture.definitions.templates import translations, variants
 from leadnurture.domain.vocabulary import BUILT_IN_FACTS, TRACKS, Track
 
 CONTENT: Final = "config/content"
@@ -105,6 +105,7 @@ class Project:
             roles=company.roles,
             contents={file.stem: kind_of(file.node) for file in self.within(CONTENT)},
             variants=variants(self.template_texts()),
+            translations=translations(self.template_texts()),
             programs=programs,
         )
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from leadnurture.definitions.mails import FILTERS, SINGLE, TESTS, mail_names
-from leadnurture.definitions.markup import check_markup
-from leadnurture.definitions.names import DECLARE_FACT
+from leadnurture.definitions.markup import EXTENDS, check_markup
+from leadnurture.definitions.names import DECLARE_FACT, DECLARE_LOCALE
 from leadnurture.definitions.problems import Place, Report, listed, unknown
 from leadnurture.domain.company import Company
 from leadnurture.domain.vocabulary import SEAT_MAILS, TRACKS, Track
@@ -43,7 +43,11 @@ OUTSIDE: Final = f"what stands outside of the blocks of {LAYOUT} is shown nowher
 TOO_LARGE: Final = f"the template is larger than {LARGEST // 1024} kB; shorten it"
 CONTENT_FOLDER: Final = "the folder bears the name of a file of config/content"
 NOT_MJML: Final = "only files that end with .mjml are read here; rename or remove it"
-NO_LOCALES: Final = "templates of a second locale are not available yet; remove it"
+
+
+def layout_of(locale: str) -> str:
+    """The file that stands for the layout in the mails of a locale, if it is there."""
+    return f"_layout.{locale}.mjml"
 
 
 def variants(templates: Iterable[str]) -> frozenset[tuple[str, Track]]:
@@ -52,38 +56,64 @@ def variants(templates: Iterable[str]) -> frozenset[tuple[str, Track]]:
     return frozenset((path.removesuffix(f"/{track}.mjml"), track) for path, track in places)
 
 
+def translations(templates: Iterable[str]) -> frozenset[tuple[str, str]]:
+    """(content, locale) of every template with the suffix of a locale."""
+    places = (path.removesuffix(".mjml").rpartition("/") for path in templates)
+    return frozenset((folder, name.partition(".")[2]) for folder, _, name in places if "." in name)
+
+
 def check_templates(
     templates: Mapping[str, str], contents: frozenset[str], company: Company, reports: Mapping[str, Report]
 ) -> None:
     """Report everything that is wrong with templates: `path below templates/email` → text."""
-    layout = templates.get(LAYOUT)
     for path, report in reports.items():
-        if sentence := _misplaced(path, contents, company.locales):
+        if sentence := _misplaced(path, contents, company.locales) or _without_default(path, templates):
             report.error(Place(), sentence)
         elif path in templates and not report.problems:
-            _check(_Template(templates[path], report, mail_names(company)), path, layout, company)
+            _check(_Template(templates[path], report, mail_names(company)), path, templates, company)
 
 
 def _misplaced(path: str, contents: frozenset[str], locales: tuple[str, ...]) -> str:
     """Why a file would never be read; empty where it is."""
-    if path == LAYOUT:
-        return ""
     if not path.endswith(".mjml"):
         return NOT_MJML
     folder, _, name = path.rpartition("/")
-    track, _, locale = name.removesuffix(".mjml").partition(".")
-    if folder not in {*contents, *SEAT_MAILS}:
+    stem, _, locale = name.removesuffix(".mjml").partition(".")
+    is_layout = not folder and stem == "_layout"
+    if not is_layout and folder not in {*contents, *SEAT_MAILS}:
         return unknown("content", folder or name, contents, CONTENT_FOLDER)
-    if track not in TRACKS:
-        return unknown("track", track, TRACKS)
+    if not is_layout and stem not in TRACKS:
+        return unknown("track", stem, TRACKS)
     if locale and locale == locales[0]:
-        return f"the template of the first locale has no suffix; rename it to {track}.mjml"
-    return NO_LOCALES if locale else ""
+        return f"the template of the first locale has no suffix; rename it to {stem}.mjml"
+    return unknown("locale", locale, locales, DECLARE_LOCALE) if locale and locale not in locales else ""
 
 
-def _check(template: _Template, path: str, layout: str | None, company: Company) -> None:
+def _without_default(path: str, templates: Mapping[str, str]) -> str:
+    """A translation serves those who read its locale; empty where there is a template for all others."""
+    default = _default(path)
+    return "" if default in templates else f"there is no {default} for all other readers; write it"
+
+
+def _default(path: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{name.partition('.')[0]}.mjml"
+
+
+def _layouts(path: str, templates: Mapping[str, str]) -> list[str] | None:
+    """What a template extends: the layout of its locale, and the one that this extends; None without any."""
+    locale = path.rpartition("/")[2].removesuffix(".mjml").partition(".")[2]
+    own = templates.get(layout_of(locale)) if locale and "/" in path else None
+    layout = templates.get(LAYOUT)
+    if own is not None and not EXTENDS.search(own):
+        return [own]
+    found = [text for text in (own, layout) if text is not None]
+    return found or None
+
+
+def _check(template: _Template, path: str, templates: Mapping[str, str], company: Company) -> None:
     if not template.report.problems:
-        template.check(layout, is_layout=path == LAYOUT)
+        template.check(_layouts(path, templates), is_layout="/" not in path)
         check_markup(template.text, urlsplit(company.url).hostname or "", template.report)
 
 
@@ -98,17 +128,18 @@ class _Template:
         stored = (name.name for name in self.tree.find_all(nodes.Name) if name.ctx == "store")
         self.own = {*stored, "loop", "super"}
 
-    def check(self, layout: str | None, *, is_layout: bool) -> None:
+    def check(self, layouts: list[str] | None, *, is_layout: bool) -> None:
         """Report everything that Jinja's tree tells."""
         for node in _inside(self.tree):
             if sentence := self._mistake(node):
                 self.report.error(self._place(node), sentence)
         extends = self.tree.find(nodes.Extends)
-        if extends and layout is None:
+        if extends and layouts is None:
             self.report.error(Place(extends.lineno), NO_LAYOUT)
-        elif extends and layout is not None:
-            self._check_blocks(_blocks(_parse(layout, Report(LAYOUT))))
-            self._check_duties(layout + self.text)
+        elif extends and layouts is not None:
+            trees = [_parse(layout, Report(LAYOUT)) for layout in layouts]
+            self._check_blocks(frozenset[str]().union(*map(_blocks, trees)))
+            self._check_duties("".join([*layouts, self.text]))
         elif not is_layout:
             self._check_duties(self.text)
 

@@ -220,6 +220,8 @@ class Audience:
             self._report(act, argument)
         elif verb in BY_LINK:
             self._follow(act)
+        elif verb == "choose":
+            self._choose(act, argument)
         elif verb in BY_GATEWAY:
             self._scan(act)
         elif verb == "download" and (path := self._links(act).get("d")):
@@ -251,6 +253,12 @@ class Audience:
         elif act.do in {"register", "decline"} and "w" in links:
             self._visitor.press(links["w"], answer="registered" if act.do == "register" else "declined")
             self._take_seat(act)
+
+    def _choose(self, act: Act, what: str) -> None:
+        """Changes one thing about what he gets: `pause=1`, or `-topic=security` to take a tick away."""
+        if (path := self._links(act).get("p")) is not None:
+            name, _, value = what.removeprefix("-").partition("=")
+            self._visitor.choose(path, name, value, adds=not what.startswith("-"))
 
     def _report(self, act: Act, words: str) -> None:
         """One of us answers what he was asked about him, once he has got the notice."""

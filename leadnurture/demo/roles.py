@@ -16,7 +16,8 @@ class Role:
     """Lines by step: what is done there, separated by commas. `+3 click` is done three days later.
 
     Answers of a reader: click, register, decline, reply, pricing, submit, download, feedback:WORD;
-    answer:QUESTION=WORD on the page of a mail that asks. What one of us reports of him: reports:WORD.
+    answer:QUESTION=WORD on the page of a mail that asks, choose:WHAT on that of his preferences.
+    What one of us reports of him: reports:WORD.
     How he acts at a session for which he has a seat: attends, misses, or vanishes (nobody ever tells).
     What others tell of him: declines:CONTENT, knows:TOPIC, interest:TOPIC, tag:WORD, product:WORD,
     date:FACT=DAYS ahead.

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, exists, func, literal, or_, select
 
 from leadnurture.app import Project
 from leadnurture.demo.branches import ProgramTold, programs_told
@@ -37,6 +37,11 @@ class Summary:
     became_clients: int
     left: int
     mails_after_leaving: int
+    chose: int
+    """Leads who said on the page of their preferences what they want."""
+    mails_against_choice: int
+    locales: Counter[str]
+    """Mails by the locale of their template."""
     duplicates: int
     files: int
     only_rows: tuple[int, ...]
@@ -60,6 +65,7 @@ class Summary:
         """A sentence for each thing that must not be."""
         wrong = {
             "mails left after their reader had unsubscribed": self.mails_after_leaving,
+            "mails left against what their reader had chosen": self.mails_against_choice,
             "mails were sent twice": self.duplicates,
             "mails are sent by the rows and lie in no file": len(self.only_rows),
             "files lie in the outbox and belong to no sent mail": len(self.only_files),
@@ -88,6 +94,9 @@ def summarize(project: Project, since: datetime, until: datetime, waves_shown: i
             became_clients=_became_clients(connection),
             left=_left(connection),
             mails_after_leaving=_mails_after_leaving(connection),
+            chose=_count(connection, "preference"),
+            mails_against_choice=_mails_against_choice(connection),
+            locales=_locales(connection, definitions),
             duplicates=_duplicates(connection),
             files=len(files),
             only_rows=tuple(sorted(sent.keys() - files.keys())),
@@ -197,6 +206,43 @@ def _mails_after_leaving(connection: Connection) -> int:
         .where(message.c.is_service.is_(False))
     )
     return connection.execute(late).scalar_one()
+
+
+def _mails_against_choice(connection: Connection) -> int:
+    """Mails that left after their reader's choice: while he paused, or about nothing but unwanted topics."""
+    message, preference = Tables["message"], Tables["preference"]
+    unwanted, about = Tables["unwanted_topic"], Tables["content_topic"]
+    is_about = about.c.content.in_([message.c.content, message.c.session_content])
+    said = unwanted.c.lead_id == message.c.lead_id, unwanted.c.topic == about.c.topic
+    topics = select(literal(1)).select_from(about).where(is_about)
+    wanted = topics.where(~exists().where(*said).correlate(about, message))
+    wrong = or_(
+        message.c.attempt_at < preference.c.paused_until,
+        and_(exists(topics.correlate(message)), ~exists(wanted.correlate(message))),
+    )
+    question = (
+        select(func.count())
+        .select_from(message)
+        .join(preference, preference.c.lead_id == message.c.lead_id)
+        .where(message.c.attempt_at > preference.c.chosen_at, ~message.c.is_service, wrong)
+    )
+    return connection.execute(question).scalar_one()
+
+
+def _locales(connection: Connection, definitions: Definitions) -> Counter[str]:
+    message, source = Tables["message"], Tables["source"]
+    question = (
+        select(source.c.path, func.count().label("mails"))
+        .join(message, message.c.template == source.c.hash)
+        .where(message.c.sent_at.is_not(None))
+        .group_by(source.c.path)
+    )
+    first = definitions.company.locales[0]
+    found: Counter[str] = Counter()
+    for row in connection.execute(question):
+        name = row.path.rpartition("/")[2].removesuffix(".mjml")
+        found[name.partition(".")[2] or first] += row.mails
+    return found
 
 
 def _duplicates(connection: Connection) -> int:

@@ -38,6 +38,9 @@ def _lines(summary: Summary, width: int) -> Iterator[str]:
     yield from _labelled("Clicks", [*clicks, f"{summary.taken_back:,} taken back"], width)
     after = f"mails after unsubscribe: {summary.mails_after_leaving:,}"
     yield from _labelled("Unsubscribed", [f"{summary.left:,}", after], width)
+    against = f"mails against their choice: {summary.mails_against_choice:,}"
+    yield from _labelled("Preferences", [f"{summary.chose:,} chose", against], width)
+    yield from _labelled("Locales", _counted(summary.locales), width)
     for label, items in _handoffs(summary):
         yield from _labelled(label, items, width)
     recycled = [f"{summary.recycled:,} leads", f"{summary.became_clients:,} became clients"]

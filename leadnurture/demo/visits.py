@@ -7,6 +7,7 @@ import email
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from leadnurture.errors import LeadNurtureError
 
 # Links in the text of a mail: <http://127.0.0.1:8080/c/…>, or on a line of their own.
-LINK: Final = re.compile(rb"https?://[^\s<>\"]+/([acduwh])/[^\s<>\"]+")
+LINK: Final = re.compile(rb"https?://[^\s<>\"]+/([acduwhp])/[^\s<>\"]+")
 BATCH: Final = 1_000
 FAILED: Final = 400
 
@@ -42,7 +43,7 @@ class Browser(Protocol):
 def links_in(letter: Path) -> Mapping[str, str]:
     """The first link of each kind in a mail's text.
 
-    `c` click, `d` file, `w` seat, `u` unsubscribe, `h` handoff, `a` answer.
+    `c` click, `d` file, `w` seat, `u` unsubscribe, `p` preferences, `h` handoff, `a` answer.
     """
     found: dict[str, str] = {}
     for part in email.message_from_bytes(letter.read_bytes()).walk():
@@ -84,6 +85,21 @@ class Visitor:
         self._checked(self._browser.get(path, headers={"User-Agent": BROWSER}))
         self._checked(self._browser.post(path, data=form))
 
+    def choose(self, path: str, name: str, value: str, *, adds: bool) -> None:
+        """Opens a form, changes one choice of it and posts it; the others stay as they are."""
+        form = Form()
+        form.feed(self._checked(self._browser.get(path)).text)
+        if not form.kinds:  # he has unsubscribed meanwhile
+            return
+        chosen = [each for each in form.chosen if each != (name, value)]
+        if adds:
+            is_one_of = form.kinds.get(name) == "radio"
+            chosen = [each for each in chosen if not (is_one_of and each[0] == name)] + [(name, value)]
+        data: dict[str, list[str]] = {}
+        for key, each in chosen:
+            data.setdefault(key, []).append(each)
+        self._checked(self._browser.post(path, data=data))
+
     def tell_reactions(self, told: Sequence[Mapping[str, object]]) -> None:
         """Posts what other systems have seen."""
         self._tell("/api/reactions", told)
@@ -98,10 +114,30 @@ class Visitor:
             self._checked(self._browser.post(path, json=items[start : start + BATCH], headers=self._headers))
 
     @staticmethod
-    def _checked(answer: Any) -> None:  # noqa: ANN401 - httpx's own
+    def _checked(answer: Any) -> Any:  # noqa: ANN401 - httpx's own
         if answer.status_code >= FAILED or answer.status_code == 207:  # noqa: PLR2004 - some of it was refused
             request = answer.request
             path = request.url.path if len(request.url.path) < 20 else f"{request.url.path[:3]}…"  # noqa: PLR2004 - tokens are long
             raise RefusedError(
                 f"{request.method} {path} was answered with {answer.status_code}: {answer.text[:300]}"
             )
+        return answer
+
+
+class Form(HTMLParser):
+    """The boxes and circles of a page, and which of them are chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chosen: list[tuple[str, str]] = []
+        self.kinds: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Takes note of an input."""
+        told = dict(attrs)
+        kind, name = told.get("type"), told.get("name")
+        if tag != "input" or name is None or kind not in {"radio", "checkbox"}:
+            return
+        self.kinds[name] = kind
+        if "checked" in told:
+            self.chosen.append((name, told.get("value") or ""))

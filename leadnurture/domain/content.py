@@ -53,10 +53,14 @@ class Content:
         """The title in the company's first locale."""
         return self.title[0][1] if self.title else self.name
 
+    def title_in(self, locale: str) -> str:
+        """The title in a locale; the default one where there is none."""
+        return dict(self.title).get(locale) or self.default_title
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
-    """A mail of one content and track, with MJML compiled away: Jinja sources of subject, HTML and text."""
+    """A mail of one content, track and locale, with MJML compiled away: Jinja of subject, HTML and text."""
 
     content: str
     track: str
@@ -65,3 +69,5 @@ class CompiledTemplate:
     subject: str
     html: str
     text: str
+    locale: str = ""
+    """Empty for the first locale of the company, which serves whoever reads none of the others."""

@@ -31,6 +31,14 @@ from leadnurture.engine.look import Looked, look, next_look
 from leadnurture.engine.merging import Merged, merge_leads, undo_merge
 from leadnurture.engine.notes import CHANNELS, Channel, Feedback, add_note, feedback_answers, record_feedback
 from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
+from leadnurture.engine.preferences import (
+    PACES,
+    PAUSES,
+    Choice,
+    Preferences,
+    choose_preferences,
+    preferences_of,
+)
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
 from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, sort_reply
 from leadnurture.engine.rescoring import Comparison, Crossing, Rescored, compare_agreements, rescore
@@ -43,11 +51,14 @@ __all__ = [
     "CRM",
     "EMAIL",
     "FORMER",
+    "PACES",
+    "PAUSES",
     "SORTINGS",
     "Answered",
     "Applied",
     "Asking",
     "Channel",
+    "Choice",
     "Comparison",
     "CompiledTemplate",
     "Crossing",
@@ -61,6 +72,7 @@ __all__ = [
     "Merged",
     "NewReaction",
     "NewReply",
+    "Preferences",
     "RawClick",
     "Recorded",
     "Rescored",
@@ -76,6 +88,7 @@ __all__ = [
     "asked_by_mail",
     "asked_by_task",
     "begin_wave",
+    "choose_preferences",
     "close_session",
     "compare_agreements",
     "current_definitions",
@@ -98,6 +111,7 @@ __all__ = [
     "next_judging",
     "next_look",
     "next_opening",
+    "preferences_of",
     "record_feedback",
     "record_in",
     "record_reactions",

@@ -119,9 +119,10 @@ def _store_contents(
     for one in templates:
         run(
             connection,
-            "INSERT INTO content_track (content, track, hash) VALUES (:content, :track, :hash)",
+            "INSERT INTO content_track (content, track, locale, hash) VALUES (:content, :track, :locale, :hash)",
             content=one.content,
             track=one.track,
+            locale=one.locale,
             hash=one.hash,
         )
     for name in changed:

@@ -47,6 +47,7 @@ from leadnurture.domain.condition import (
 )
 from leadnurture.domain.vocabulary import ENGAGED_STAGES, ORDERED_STAGES, STANDING_KINDS
 from leadnurture.engine.calendar import local_day
+from leadnurture.engine.preferences import is_unwanted
 from leadnurture.engine.sql import one, some
 from leadnurture.store.instants import Instant, day_number
 from leadnurture.store.tables import (
@@ -267,6 +268,7 @@ def _has(node: Has, scope: Scope) -> Truth:
                 interest.c.lead_id == scope.lead.c.id,
                 interest.c.topic == node.name,
                 *living(interest),
+                not_(is_unwanted(scope.lead.c.id, literal(node.name))),
                 of=[interest],
             )
         case "consent":

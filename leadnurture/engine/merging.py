@@ -33,7 +33,8 @@ FURTHEST: Final = {**{str(stage): place for place, stage in enumerate(STAGES)}, 
 TEXTS: Final = ("first_name", "last_name", "country", "language", "role", "zone_given")
 # What both have is kept once. Points: of the first reaction, as they are counted. A standing: who came or stayed away
 # has told more than who only had a seat, else the newest. An interest lives from the first to the last that showed it.
-# A consent: the last word that was said of it, a withdrawal where both say it at once.
+# A consent: the last word that was said of it, a withdrawal where both say it at once. Preferences: the stricter pace,
+# the longer pause; and what one of both does not want, the one person does not.
 _POINTS: Final = """
     UPDATE point SET points = g.points, reaction_id = g.reaction_id, agreement = g.agreement, begins_at = g.begins_at, ends_at = g.ends_at
       FROM point g WHERE point.lead_id = :kept AND g.lead_id = :gone AND g.track = point.track AND g.rule = point.rule
@@ -49,6 +50,11 @@ _INTEREST: Final = """
            ends_at = CASE WHEN g.ends_at IS NULL OR interest.ends_at IS NULL THEN NULL
                           WHEN g.ends_at > interest.ends_at THEN g.ends_at ELSE interest.ends_at END
       FROM interest g WHERE interest.lead_id = :kept AND g.lead_id = :gone AND g.topic = interest.topic AND g.subject = interest.subject"""
+_PREFERENCE: Final = """
+    UPDATE preference SET mails = CASE WHEN preference.mails IS NULL OR g.mails < preference.mails THEN g.mails ELSE preference.mails END,
+           paused_until = CASE WHEN preference.paused_until IS NULL OR g.paused_until > preference.paused_until
+                               THEN g.paused_until ELSE preference.paused_until END
+      FROM preference g WHERE preference.lead_id = :kept AND g.lead_id = :gone"""
 _CONSENT: Final = """
     UPDATE consent SET given_at = g.given_at, withdrawn_at = g.withdrawn_at, source = g.source, wording = g.wording
       FROM consent g WHERE consent.lead_id = :kept AND g.lead_id = :gone AND g.purpose = consent.purpose
@@ -129,7 +135,7 @@ def _become_one(connection: Connection, kept: Row[Any], gone: Row[Any], by: str,
     _end_twice(connection, both, rule, now)
     is_offered = _settle_offers(connection, both, stage, by, now)
     _ask_once(connection, both, now)
-    for statement in (_POINTS, _STANDING, _INTEREST, _CONSENT):
+    for statement in (_POINTS, _STANDING, _INTEREST, _CONSENT, _PREFERENCE):
         run(connection, statement, **both)
     _move(connection, kept.id, gone.id)
     values = _as_one(connection, kept, gone, base) | {"stage": stage, "look_at": now}

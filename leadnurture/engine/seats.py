@@ -98,7 +98,7 @@ def announce(
         return
     _stage_reminders(connection, definitions)
     _withdraw(connection, now)
-    is_untold = """NOT EXISTS (SELECT 1 FROM message q WHERE q.seat_id = w.seat_id AND q.status = 'planned'
+    is_untold = """NOT EXISTS (SELECT 1 FROM message q WHERE q.seat_id = w.seat_id AND q.occasion IS NOT NULL AND q.status = 'planned'
                                AND q.content IN ('seat-confirmation', 'seat-moved'))"""
     moved = f"w.news = 'moved' AND {is_untold}"
     _plan(connection, "seat-moved", "'moved/' || CAST(w.sequence AS VARCHAR)", "w.starts_at", moved, now)
@@ -127,7 +127,7 @@ def _plan(
         INSERT INTO message ({COLUMNS})
         SELECT w.lead_id, '', '', 0, w.track, t.content, w.content, w.session, TRUE, {occasion}, w.seat_id, 0, FALSE,
                'planned', :now, :now, {ends}, 'skip', 0
-          FROM work_seat w JOIN content_track t ON t.content = :mail AND t.track = w.track
+          FROM work_seat w JOIN content_track t ON t.content = :mail AND t.track = w.track AND t.locale = ''
          WHERE w.seat_id IS NOT NULL AND {ends} > :now AND {condition}
             ON CONFLICT DO NOTHING""",
         mail=mail, now=now,
@@ -144,7 +144,7 @@ def _remind(connection: Connection, now: datetime) -> None:
                'planned', r.at, r.at, w.starts_at, 'skip', 0
           FROM work_seat w
           JOIN work_reminder r ON r.content = w.content AND r.session = w.session AND r.zone = w.zone
-          JOIN content_track t ON t.content = 'seat-reminder' AND t.track = w.track
+          JOIN content_track t ON t.content = 'seat-reminder' AND t.track = w.track AND t.locale = ''
          WHERE w.seat_id IS NOT NULL AND r.at > :now
             ON CONFLICT (seat_id, occasion) WHERE occasion IS NOT NULL
             DO UPDATE SET status = 'planned', settled_at = NULL, trouble = NULL, planned_at = excluded.planned_at,
@@ -226,7 +226,7 @@ def _withdraw(connection: Connection, now: datetime) -> None:
         """
         UPDATE message SET late_at = w.starts_at
           FROM work_seat w
-         WHERE w.seat_id = message.seat_id AND w.starts_at IS NOT NULL AND message.status = 'planned'
+         WHERE w.seat_id = message.seat_id AND message.occasion IS NOT NULL AND w.starts_at IS NOT NULL AND message.status = 'planned'
            AND message.content IN ('seat-confirmation', 'seat-moved')""",
     )
 

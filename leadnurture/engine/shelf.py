@@ -27,6 +27,7 @@ from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Program, Send
 from leadnurture.domain.vocabulary import SESSION_KINDS
 from leadnurture.engine.conditions import NOW, living
+from leadnurture.engine.preferences import is_about_unwanted, is_unwanted
 from leadnurture.engine.sql import bytewise, one, some
 from leadnurture.engine.windows import Timing
 from leadnurture.store.tables import (
@@ -104,6 +105,7 @@ class Shelf:
                 self._refuse(
                     new,
                     (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
+                    (is_about_unwanted(w.c.lead_id, literal(name)), "declined"),
                     (and_(w.c.content.is_(None), some(*self._open, of=[work_shelf])), "had"),
                     (w.c.content.is_(None), "empty"),
                 ),
@@ -126,6 +128,7 @@ class Shelf:
                 new,
                 (not_(offered), "empty"),
                 (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
+                (is_about_unwanted(w.c.lead_id, literal(name), w.c.session_content), "declined"),
                 (
                     or_(some(*had, of=[message]), self._reacted(literal(name), ("downloaded", "declined"))),
                     "had",
@@ -206,8 +209,9 @@ class Shelf:
         return chosen
 
     def _strength(self) -> Expression:
-        """How many living interests of the lead a content of the shelf meets."""
+        """How many living interests of the lead a content of the shelf meets, of those that he wants mail about."""
         met = (
+            not_(is_unwanted(w.c.lead_id, interest.c.topic)),
             topic.c.topic == interest.c.topic,
             topic.c.content == work_shelf.c.content,
             interest.c.lead_id == w.c.lead_id,
@@ -233,6 +237,7 @@ class Shelf:
             not_(sent),
             not_(self._standing_of(w.c.lead_id, name, ("attended", "declined"))),
             not_(self._reacted(name, ("downloaded", "declined"))),
+            not_(is_about_unwanted(w.c.lead_id, name)),
         ]
 
     def _best(
@@ -241,6 +246,8 @@ class Shelf:
         wanted = [*self._not_had(), *more]
         if about == "interests":
             wanted.append(self._strength() > 0)
+        elif about is not None:
+            wanted.append(not_(is_unwanted(w.c.lead_id, literal(about))))
         # Sorted by columns of a derived table: SQLite resolves no outer name inside of an ORDER BY.
         keys = [key.label(f"key_{place}") for place, key in enumerate(order)]
         offers = select(column.label("offer"), *keys).where(*wanted).correlate_except(work_shelf).subquery()

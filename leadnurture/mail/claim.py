@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, text
 
 from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.language import readers
 from leadnurture.domain.vocabulary import GONE_STATUSES, SESSION_KINDS
 from leadnurture.engine import Settled, current_definitions, lock_leads, settle_messages
 from leadnurture.mail.freeze import Freezer, Frozen
@@ -25,6 +26,8 @@ from leadnurture.store.work import empty, work_claim, work_frozen, work_pick
 
 messages: Final = Message.__table__
 _GONE: Final = ", ".join(f"'{status}'" for status in GONE_STATUSES)
+MONTH: Final = 30
+"""Days of a month, as in a pace."""
 # Unsubscribed, at whichever address, and no server or reader has ever refused a mail of ours.
 _MERELY_LEFT: Final = """coalesce(s.reason, 'unsubscribed') = 'unsubscribed'
                          AND NOT EXISTS (SELECT 1 FROM reaction b
@@ -36,6 +39,16 @@ _MERELY_LEFT: Final = """coalesce(s.reason, 'unsubscribed') = 'unsubscribed'
 _SESSIONS: Final = ", ".join(f"'{kind}'" for kind in sorted(SESSION_KINDS))
 
 
+HELD_UNTIL: Final = """
+    CASE WHEN v.paused_until > coalesce(l.hold_until, 0) THEN v.paused_until ELSE l.hold_until END"""
+"""The later of two ends: of the hold that a person of ours laid, and of the pause that the lead asked for."""
+_ABOUT: Final = "SELECT 1 FROM content_topic x WHERE x.content IN (m.content, m.session_content)"
+_SAID: Final = "SELECT 1 FROM unwanted_topic y WHERE y.lead_id = l.id"
+IS_UNWANTED: Final = (
+    f"EXISTS ({_SAID}) AND EXISTS ({_ABOUT})"
+    f" AND NOT EXISTS ({_ABOUT} AND NOT EXISTS ({_SAID} AND y.topic = x.topic))"
+)
+"""The lead wants none of the topics that the mail is about; one about no topic is never unwanted."""
 OWES_NO_ANSWER: Final = (
     "NOT EXISTS (SELECT 1 FROM reply u WHERE u.lead_id = m.lead_id AND u.sorted_at IS NULL)"
 )
@@ -173,14 +186,17 @@ def _judge(connection: Connection, definitions: Definitions, owner: str, now: da
     """Fills `work_claim` with all that is due to the leads: one mail takes the place of another."""
     empty(connection, work_claim)
     rules, values = _rules(definitions)
+    locale, languages = _locale(definitions)
     connection.execute(
         text(f"""
-            INSERT INTO work_claim (message_id, lead_id, zone, is_mine, template, mails, paced_from,
-                                    planned_at, send_at, late_at, wait_until,
-                                    trouble, verdict)
-            SELECT m.id, m.lead_id, l.zone, m.lease_owner = :owner AND p.message_id IS NOT NULL, t.hash,
+            INSERT INTO work_claim (message_id, lead_id, zone, is_mine, template, locale, mails, paced_from,
+                                    own_mails, own_paced_from, held_until,
+                                    planned_at, send_at, late_at, wait_until, trouble, verdict)
+            SELECT m.id, m.lead_id, l.zone, m.lease_owner = :owner AND p.message_id IS NOT NULL,
+                   coalesce(t.hash, o.hash), CASE WHEN t.hash IS NULL THEN :first_locale ELSE t.locale END,
                    r.mails,
-                   coalesce(f.begins_at, :now - r.days * {DAY}),
+                   coalesce(f.begins_at, :now - r.days * {DAY}), v.mails,
+                   coalesce(b.begins_at, :now - {MONTH} * {DAY}), {HELD_UNTIL},
                    m.planned_at, m.send_at, m.late_at, m.wait_until, s.reason,
                    CASE WHEN e.status NOT IN ('active', 'paused') THEN 'ended'
                         WHEN e.status = 'paused' OR e.due_at <= :now OR l.look_at <= :now THEN 'waits'
@@ -191,11 +207,12 @@ def _judge(connection: Connection, definitions: Definitions, owner: str, now: da
                         WHEN m.needs_consent AND r.consent IS NOT NULL AND NOT EXISTS (
                              SELECT 1 FROM consent k WHERE k.lead_id = l.id AND k.purpose = r.consent
                                 AND k.given_at <= :now AND k.withdrawn_at IS NULL) THEN 'consent'
-                        WHEN t.hash IS NULL THEN 'template'
+                        WHEN {IS_UNWANTED} AND NOT m.is_service THEN 'unwanted'
+                        WHEN t.hash IS NULL AND o.hash IS NULL THEN 'template'
                         WHEN m.session IS NOT NULL AND n.starts_at IS NULL
                              AND m.content <> 'seat-cancelled' THEN 'called off'
                         WHEN c.kind IN ({_SESSIONS}) AND n.starts_at <= :now THEN 'over'
-                        WHEN l.hold_until > :now AND NOT m.is_service THEN 'held'
+                        WHEN {HELD_UNTIL} > :now AND NOT m.is_service THEN 'held'
                         WHEN m.late_at < :now AND m.late = 'next window' THEN 'missed'
                         WHEN m.late_at < :now THEN 'late'
                         WHEN (d.opens_at IS NULL OR d.opens_at > :now OR d.closes_at <= :now)
@@ -207,15 +224,36 @@ def _judge(connection: Connection, definitions: Definitions, owner: str, now: da
               JOIN ({rules}) r ON r.track = l.track
               LEFT JOIN work_pick p ON p.message_id = m.id
               LEFT JOIN suppression s ON s.email_key = l.email_key
+              LEFT JOIN preference v ON v.lead_id = l.id
               LEFT JOIN content c ON c.name = m.content
-              LEFT JOIN content_track t ON t.content = m.content AND t.track = m.track
+              LEFT JOIN content_track o ON o.content = m.content AND o.track = m.track AND o.locale = ''
+              LEFT JOIN content_track t ON t.content = m.content AND t.track = m.track AND t.locale = {locale}
               LEFT JOIN content_session n ON n.content = m.session_content AND n.name = m.session
               LEFT JOIN calendar_day d ON d.zone = l.zone AND d.begins_at <= :now AND d.ends_at > :now
               LEFT JOIN calendar_day f ON f.zone = l.zone AND f.day = d.day - r.days + 1
+              LEFT JOIN calendar_day b
+                     ON b.zone = l.zone AND b.day = d.day - {MONTH} + 1 AND v.mails IS NOT NULL
              WHERE m.status = 'planned' AND m.send_at <= :now
                AND m.lead_id IN (SELECT lead_id FROM work_pick)"""),  # noqa: S608 - our own words
-        {"owner": owner, "now": to_micros(now), **values},
+        {"owner": owner, "now": to_micros(now), **values, **languages},
     )
+
+
+def _locale(definitions: Definitions) -> tuple[str, dict[str, object]]:
+    """The locale that a lead reads beside the first one, else NULL; the templates of the first have none."""
+    first, *others = definitions.company.locales
+    values: dict[str, object] = {"first_locale": first}
+    if not others:
+        return "NULL", values
+    told = "lower(replace(trim(l.language), '_', '-')) || '-'"
+    cases: list[str] = []
+    for number, (beginning, locale) in enumerate(readers([first, *others])):
+        values |= {
+            f"begins_{number}": f"{beginning}%",
+            f"locale_{number}": None if locale == first else locale,
+        }
+        cases.append(f"WHEN {told} LIKE :begins_{number} THEN CAST(:locale_{number} AS VARCHAR)")
+    return f"CASE {' '.join(cases)} END", values
 
 
 def _rules(definitions: Definitions) -> tuple[str, dict[str, object]]:
@@ -241,25 +279,36 @@ def _rules(definitions: Definitions) -> tuple[str, dict[str, object]]:
 def _keep_the_pace(connection: Connection) -> None:
     """At most so many mails in any so many local days, over all programs; the higher priority goes first.
 
-    What answers him neither waits nor counts. Local days, not hours: else a weekly mail would be late by the
-    seconds that the one before took, and an hour in spring.
+    Two such limits hold, that of the agreement and the lead's own. What answers him neither waits nor counts.
+
+    Local days, not hours: else a weekly mail would be late by the seconds that the one before took, and an
+    hour in spring.
     """
     connection.execute(
         text(f"""
             UPDATE work_claim SET verdict = 'paced'
               FROM (SELECT w.message_id, w.mails, coalesce(g.gone, 0) AS gone,
+                           w.own_mails, coalesce(h.gone, 0) AS own_gone,
                            row_number() OVER (
                                PARTITION BY w.lead_id ORDER BY m.priority DESC, m.planned_at, m.id) AS place
                       FROM work_claim w JOIN message m ON m.id = w.message_id
-                      LEFT JOIN (SELECT x.lead_id, count(*) AS gone
-                                   FROM (SELECT lead_id, max(paced_from) AS paced_from
-                                           FROM work_claim GROUP BY lead_id) y
-                                   JOIN message x ON x.lead_id = y.lead_id AND x.attempt_at >= y.paced_from
-                                    AND x.status IN ({_GONE}) AND NOT x.is_service
-                                  GROUP BY x.lead_id) g ON g.lead_id = w.lead_id
+                      LEFT JOIN ({_gone_since("paced_from", "mails")}) g ON g.lead_id = w.lead_id
+                      LEFT JOIN ({_gone_since("own_paced_from", "own_mails")}) h ON h.lead_id = w.lead_id
                      WHERE w.verdict = 'go' AND NOT m.is_service) q
-             WHERE q.message_id = work_claim.message_id AND q.gone + q.place > q.mails""")  # noqa: S608 - our own words
+             WHERE q.message_id = work_claim.message_id
+               AND (q.gone + q.place > q.mails OR q.own_gone + q.place > q.own_mails)""")  # noqa: S608 - our own words
     )
+
+
+def _gone_since(begin: str, limit: str) -> str:
+    """How many mails left to each lead since the beginning of a limit's days, where there is that limit."""
+    return f"""
+        SELECT x.lead_id, count(*) AS gone
+          FROM (SELECT lead_id, max({begin}) AS since_at
+                  FROM work_claim WHERE {limit} IS NOT NULL GROUP BY lead_id) y
+          JOIN message x ON x.lead_id = y.lead_id AND x.attempt_at >= y.since_at
+           AND x.status IN ({_GONE}) AND NOT x.is_service
+         GROUP BY x.lead_id"""  # noqa: S608 - our own words
 
 
 def _mine(connection: Connection) -> Mapping[str, list[int]]:
@@ -280,6 +329,7 @@ ENDS: Final[Mapping[str, tuple[Any, str]]] = {
     "track": ("cancelled", "the lead has changed the track"),
     "suppressed": ("refused", "the address is suppressed"),
     "consent": ("refused", "there is no consent"),
+    "unwanted": ("declined", "the lead wants no mail about its topics"),
     "template": ("failed", "there is no template for the track"),
     "called off": ("cancelled", "the session was cancelled"),
     "over": ("late", "the session had begun"),

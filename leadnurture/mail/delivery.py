@@ -25,9 +25,9 @@ from sqlalchemy import Connection, text, update
 
 from leadnurture.engine import NewReaction, Settled, record_in, settle_messages
 from leadnurture.links import Links
+from leadnurture.mail import invites
 from leadnurture.mail.claim import Pick, claim, messages, release, reserve
 from leadnurture.mail.freeze import Freezer, Frozen
-from leadnurture.mail.invites import FILE, KIND
 from leadnurture.mail.provider import (
     Accepted,
     Answer,
@@ -353,7 +353,8 @@ def mail_of(frozen: Frozen, shown: Shown, now: datetime) -> Mail:
     content = frozen.content
     link = content["values"]["unsubscribe_link"]
     token = quote(link.rpartition("/")[2], safe="")
-    written = content.get("invite")
+    seat = content.get("invite")
+    written = invites.invite(invites.thawed(seat)).encode() if seat else b""
     return Mail(
         key=str(frozen.message_id),
         to=content["to"],
@@ -374,6 +375,6 @@ def mail_of(frozen: Frozen, shown: Shown, now: datetime) -> Mail:
             ),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ),
-        attachments=(Attachment(FILE, KIND, written.encode()),) if written else (),
+        attachments=(Attachment(invites.FILE, invites.KIND, written),) if written else (),
         message_id=frozen.message_id,
     )

@@ -19,21 +19,27 @@ from sqlalchemy import Connection, Row, text
 from leadnurture.definitions.mails import ASK_LINK, LINKS
 from leadnurture.domain.clicks import HIDDEN_LINK
 from leadnurture.domain.company import Company
+from leadnurture.domain.content import Content
 from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.language import (
+    Language,
+    date_told,
+    duration_told,
+    hours_told,
+    language_of,
+    place_told,
+    weekday_told,
+)
 from leadnurture.domain.timing import Duration
 from leadnurture.engine import current_definitions
 from leadnurture.links import Links
-from leadnurture.mail.invites import Appointment, ends_at, invite
+from leadnurture.mail import invites
+from leadnurture.mail.invites import Appointment, ends_at
 from leadnurture.mail.names import Path
 from leadnurture.mail.rendering import Rendering, rendering
 from leadnurture.store.instants import day_of, from_micros
 
 DECLARED: Final = frozenset({"facts", "account"})
-DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 LINK: Final = "link"
 """The name of the link to a content, in the token of a click."""
 
@@ -126,7 +132,7 @@ class Freezer:
             "values": values,
         }
         if row.occasion is not None:
-            content["invite"] = invite(_appointment(row, definitions, (sender_name, sender), now))
+            content["invite"] = invites.frozen(_appointment(row, definitions, (sender_name, sender), now))
         return Frozen(row.id, row.template, content)
 
     def _reply_to(self, row: Row[Any], sender: str, company: Company) -> list[str]:
@@ -137,18 +143,20 @@ class Freezer:
         return [answers] if sender == company.sender_address else [sender, answers]
 
     def _link(self, name: str, row: Row[Any], company: Company) -> str:
-        if name == "unsubscribe_link":
-            return self._links.unsubscribe(row.lead_id, row.id)
-        if name in {"register_link", "decline_link"}:
-            offer = self._links.register if name == "register_link" else self._links.decline
-            return offer(row.id, row.session or "")
+        links = self._links
+        of_lead = {"unsubscribe_link": links.unsubscribe, "preferences_link": links.preferences}.get(name)
+        if of_lead is not None:
+            return of_lead(row.lead_id, row.id)
+        of_session = {"register_link": links.register, "decline_link": links.decline}.get(name)
+        if of_session is not None:
+            return of_session(row.id, row.session or "")
         if name == ASK_LINK:
-            return self._links.ask(row.id)
+            return links.ask(row.id)
         if name == "hidden_link":
-            return self._links.click(row.id, HIDDEN_LINK)
+            return links.click(row.id, HIDDEN_LINK)
         if name == "download_link":
-            return self._links.download(row.id) if row.link else company.url
-        return self._links.click(row.id, LINK) if row.link or row.session_link else company.url
+            return links.download(row.id) if row.link else company.url
+        return links.click(row.id, LINK) if row.link or row.session_link else company.url
 
 
 def target_of(connection: Connection, message_id: int, target: str) -> str | None:
@@ -169,7 +177,7 @@ def target_of(connection: Connection, message_id: int, target: str) -> str | Non
 
 
 _FACTS: Final = text("""
-    SELECT m.id, m.lead_id, m.content, m.session, m.session_content, m.variant, w.template,
+    SELECT m.id, m.lead_id, m.content, m.session, m.session_content, m.variant, w.template, w.locale,
            l.email, l.first_name, l.last_name, l.country, l.language, l.role, l.zone, l.source, l.track,
            a.name AS account_name, a.domain AS account_domain, a.owner AS account_owner,
            c.title, c.kind, c.link,
@@ -186,31 +194,31 @@ _FACTS: Final = text("""
 
 
 def _declared(connection: Connection, company: Company) -> Mapping[int, Mapping[str, object]]:
-    """The declared facts of each message's lead and account, by their full names."""
+    """The declared facts of each message's lead and account, by their full names, in the mail's language."""
     kinds = dict(company.facts)
     rows = connection.execute(
         text("""
-            SELECT w.message_id, f.name, f.text, f.number
+            SELECT w.message_id, w.locale, f.name, f.text, f.number
               FROM work_claim w JOIN lead_fact f ON f.lead_id = w.lead_id
              WHERE w.is_mine AND w.verdict = 'go'
              UNION ALL
-            SELECT w.message_id, 'account.' || f.name, f.text, f.number
+            SELECT w.message_id, w.locale, 'account.' || f.name, f.text, f.number
               FROM work_claim w
               JOIN lead l ON l.id = w.lead_id JOIN account_fact f ON f.account_id = l.account_id
              WHERE w.is_mine AND w.verdict = 'go'""")
     )
     found: dict[int, dict[str, object]] = {}
     for row in rows:
-        found.setdefault(row.message_id, {})[row.name] = _fact(kinds.get(row.name), row.text, row.number)
+        value = _fact(kinds.get(row.name), row.text, row.number, language_of(row.locale))
+        found.setdefault(row.message_id, {})[row.name] = value
     return found
 
 
-def _fact(kind: str | None, words: str | None, number: float | None) -> object:
+def _fact(kind: str | None, words: str | None, number: float | None, language: Language) -> object:
     if number is None:
         return words
     if kind == "date":
-        day = day_of(int(number))
-        return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+        return date_told(day_of(int(number)), language)
     if kind == "flag":
         return bool(number)
     return int(number) if number.is_integer() else number
@@ -232,7 +240,7 @@ def _full_name(row: Row[Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Everything that a template may look up about one message."""
+    """Everything that a template may look up about one message, in the language of its template."""
 
     row: Row[Any]
     definitions: Definitions
@@ -262,15 +270,25 @@ class _Known:
 
     def of_content(self, name: str) -> object:
         """`content.title`."""
-        return _length(self.definitions, self.row.content) if name == "length" else getattr(self.row, name)
+        content = _content(self.definitions, self.row.content)
+        if name == "title" and content is not None:
+            return content.title_in(self.row.locale)
+        if name == "length":
+            length = None if content is None else content.length
+            return None if length is None else duration_told(length, language_of(self.row.locale))
+        return getattr(self.row, name)
 
     def of_session(self, name: str) -> object:
         """What the mail is about: a webinar in the reader's time, an event in that of its place."""
         row, company = self.row, self.definitions.company
-        if name == "title" or row.starts_at is None:
-            return row.session_title if name == "title" else None
+        content = _content(self.definitions, row.session_content)
+        if name == "title":
+            return row.session_title if content is None else content.title_in(row.locale)
+        if row.starts_at is None:
+            return None
         zone = company.zone if row.session_kind == "event" else row.zone
-        return session_words(row.starts_at, zone, _duration(self.definitions, row.session_content))[name]
+        length = None if content is None else content.length
+        return session_words(row.starts_at, zone, length, language_of(row.locale))[name]
 
     def of_company(self, name: str) -> object:
         """`company.postal_address`."""
@@ -288,13 +306,9 @@ _VALUES: Final[Mapping[str, Callable[[_Known, str], object]]] = {
 }
 
 
-def _duration(definitions: Definitions, content: str | None) -> Duration | None:
-    return next((one.length for one in definitions.contents if one.name == content), None)
-
-
-def _length(definitions: Definitions, content: str) -> str | None:
-    length = _duration(definitions, content)
-    return None if length is None else str(length)
+def _content(definitions: Definitions, name: str | None) -> Content | None:
+    """The content as it is now; None where its file is gone."""
+    return next((one for one in definitions.contents if one.name == name), None)
 
 
 def _appointment(
@@ -302,6 +316,7 @@ def _appointment(
 ) -> Appointment:
     """The seat as an entry of a calendar; its days are the company's, since it takes place there."""
     company = definitions.company
+    content = _content(definitions, row.session_content)
     starts_at = from_micros(row.starts_at)
     host = urlsplit(company.url).hostname or "localhost"
     return Appointment(
@@ -309,8 +324,8 @@ def _appointment(
         sequence=row.sequence,
         is_cancelled=row.content == "seat-cancelled",
         starts_at=starts_at,
-        ends_at=ends_at(starts_at, _duration(definitions, row.session_content), company),
-        title=row.session_title,
+        ends_at=ends_at(starts_at, None if content is None else content.length, company),
+        title=row.session_title if content is None else content.title_in(row.locale),
         link=row.session_link,
         organizer=sender,
         attendee=(_full_name(row), row.email),
@@ -319,17 +334,18 @@ def _appointment(
 
 
 @functools.lru_cache(maxsize=4096)
-def session_words(starts_at: int, zone: str, length: Duration | None) -> Mapping[str, str]:
+def session_words(
+    starts_at: int, zone: str, length: Duration | None, language: Language = "en"
+) -> Mapping[str, str]:
     """`Tuesday 8 December 2026`, `15:00 to 15:45`, `Oslo time` of an instant in microseconds."""
     starts = from_micros(starts_at).astimezone(ZoneInfo(zone))
-    time = f"{starts:%H:%M}"
+    ends = None
     if length is not None and length.is_absolute:
-        time += f" to {starts + timedelta(microseconds=length.microseconds):%H:%M}"
-    city = zone.rpartition("/")[2].replace("_", " ")
+        ends = f"{starts + timedelta(microseconds=length.microseconds):%H:%M}"
     return {
-        "date": f"{DAYS[starts.weekday()]} {starts.day} {MONTHS[starts.month - 1]} {starts.year}",
-        "time": time,
-        "zone": city if city == "UTC" else f"{city} time",
+        "date": weekday_told(starts.date(), language),
+        "time": hours_told(f"{starts:%H:%M}", ends, language),
+        "zone": place_told(zone, language),
     }
 
 

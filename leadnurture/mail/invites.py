@@ -5,9 +5,10 @@ calendar knows a later mail for the same entry, moves it, or takes it out (RFC 5
 zone of ours can be wrong in anybody's calendar.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, vCalAddress, vText
@@ -18,6 +19,7 @@ from leadnurture.domain.timing import Duration
 FILE: Final = "invite.ics"
 KIND: Final = "text/calendar"
 PRODUCT: Final = "-//leadnurture//seats//EN"
+INSTANTS: Final = ("starts_at", "ends_at", "stamp")
 HOUR: Final = timedelta(hours=1)
 
 
@@ -60,6 +62,19 @@ def invite(seat: Appointment) -> str:
     calendar.add("method", "CANCEL" if seat.is_cancelled else "REQUEST")
     calendar.add_component(event)
     return bytes(calendar.to_ical()).decode()
+
+
+def frozen(seat: Appointment) -> dict[str, Any]:
+    """The seat as JSON has it, as it lies in a message: what was sent can be written again exactly."""
+    told = asdict(seat)
+    return told | {name: told[name].isoformat() for name in INSTANTS}
+
+
+def thawed(told: Mapping[str, Any]) -> Appointment:
+    """What `frozen` wrote."""
+    pairs = {name: tuple(told[name]) for name in ("organizer", "attendee")}
+    instants = {name: datetime.fromisoformat(told[name]) for name in INSTANTS}
+    return Appointment(**{**told, **pairs, **instants})
 
 
 def ends_at(starts_at: datetime, length: Duration | None, company: Company) -> datetime:

@@ -1,8 +1,8 @@
-"""Gives a mail that cannot leave now its new time: after a hold, at an opening, in the next window.
+"""Gives a mail that cannot leave now its new time: after a hold or pause, at an opening, in the next window.
 
 One idea to hold: only a missed window moves the nominal date (`planned_at`), and with it the wait. A hold, a
-closed office and the pace move the sending alone, and of these only the pace moves the end of the window: it
-makes no mail late.
+pause, a closed office and the pace move the sending alone, and of these only the pace moves the end of the
+window: it makes no mail late.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,14 +40,13 @@ from leadnurture.engine.calendar import (
 )
 from leadnurture.store import stage
 from leadnurture.store.instants import DAY, Instant
-from leadnurture.store.tables import CalendarDay, Lead
+from leadnurture.store.tables import CalendarDay
 from leadnurture.store.work import empty, work_claim, work_missed
 
 GIVES_UP: Final = timedelta(days=30)
 HALF_DAY: Final = DAY // 2
 MOVED: Final = ("held", "missed", "closed", "paced")
 Expression = ColumnElement[Any]
-leads: Final = Lead.__table__
 days: Final = CalendarDay.__table__
 NOW: Final = bindparam("now", type_=Instant())
 
@@ -135,12 +134,11 @@ def _missed() -> list[Update]:
 
 
 def _others() -> list[Update]:
-    """The end of a hold; the next opening; the next working day at the same hour."""
+    """The end of a hold or a pause; the next opening; the next working day at the same hour."""
     w = work_claim
     zone: Expression = w.c.zone
     # Beyond the calendar: asked again tomorrow, when it reaches further.
     tomorrow = cast(NOW, BigInteger) + DAY
-    hold = select(leads.c.hold_until).where(leads.c.id == w.c.lead_id).scalar_subquery()
     today = (
         select(days.c.begins_at)
         .where(days.c.zone == zone, days.c.begins_at <= NOW, days.c.ends_at > NOW)
@@ -154,7 +152,7 @@ def _others() -> list[Update]:
     month = int(GIVES_UP.total_seconds()) * 1_000_000
     tired = cast(w.c.send_at, BigInteger) > cast(w.c.planned_at, BigInteger) + month
     return [
-        update(w).where(w.c.verdict == "held").values(send_at=hold),
+        update(w).where(w.c.verdict == "held").values(send_at=w.c.held_until),
         update(w)
         .where(w.c.verdict == "closed")
         .values(send_at=func.coalesce(next_opening(zone, NOW), tomorrow)),

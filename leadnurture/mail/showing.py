@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, text
 
 from leadnurture.errors import NotFoundError
+from leadnurture.mail import invites
 from leadnurture.mail.freeze import thawed
 from leadnurture.mail.rendering import Shown, rendering
 
@@ -10,8 +11,8 @@ from leadnurture.mail.rendering import Shown, rendering
 def invite_of(connection: Connection, message_id: int) -> str | None:
     """The calendar entry that a message carries, as it was sent; None without one, or before the claim."""
     facts = connection.execute(text("SELECT facts FROM message WHERE id = :id"), {"id": message_id}).scalar()
-    written = thawed(facts).get("invite") if facts else None
-    return None if written is None else str(written)
+    seat = thawed(facts).get("invite") if facts else None
+    return None if seat is None else invites.invite(invites.thawed(seat))
 
 
 def show(connection: Connection, message_id: int) -> Shown:

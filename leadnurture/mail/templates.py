@@ -10,13 +10,15 @@ import html
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 import mjml
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
 
 from leadnurture.definitions import Problem
 from leadnurture.definitions.mails import LINKS, mail_names
+from leadnurture.definitions.templates import LAYOUT, layout_of
 from leadnurture.domain.content import CompiledTemplate
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import SEAT_MAILS, TRACKS, Track
@@ -41,7 +43,7 @@ OWED: Final = {
 
 
 def compile_templates(definitions: Definitions) -> tuple[tuple[CompiledTemplate, ...], tuple[Problem, ...]]:
-    """The compiled template of every content and track, and everything that is wrong with them.
+    """The compiled templates of every content and track, and everything that is wrong with them.
 
     Writes nothing.
     """
@@ -55,15 +57,36 @@ def compile_templates(definitions: Definitions) -> tuple[tuple[CompiledTemplate,
         if not found:
             layers[path] = read_layer(source, HTML)
     templates: list[CompiledTemplate] = []
-    for content, track in _mails(definitions):
-        path = f"{content}/{track}.mjml"
-        compiled = _compiled(content, track, path, _loader(path, layers, sources))
+    for place in _places(definitions):
+        compiled = _compiled(place, _loader(place, layers, sources))
         if isinstance(compiled, Problem):
             problems[compiled] = None
         elif compiled is not None:
             templates.append(compiled)
             problems.update(dict.fromkeys(_trial(compiled, sample_values(names))))
     return tuple(templates), tuple(problems)
+
+
+class _Place(NamedTuple):
+    """Of which content, for whom and in which locale a template is; no locale is the first one."""
+
+    content: str
+    track: str
+    locale: str
+
+    @property
+    def path(self) -> str:
+        """Below the folder of the mails."""
+        return f"{self.content}/{'.'.join(filter(None, (self.track, self.locale)))}.mjml"
+
+
+def _places(definitions: Definitions) -> Iterator[_Place]:
+    """Every template that there must be, and every translation that there is."""
+    there = {path for path, _ in definitions.templates}
+    for content, track in _mails(definitions):
+        yield _Place(content, track, "")
+        translated = (_Place(content, track, locale) for locale in definitions.company.locales[1:])
+        yield from (place for place in translated if place.path in there)
 
 
 def _mails(definitions: Definitions) -> Iterator[tuple[str, Track]]:
@@ -106,15 +129,19 @@ def _objections(path: str, source: str, names: Mapping[str, frozenset[str]]) -> 
             yield problem(loop.lineno, "{%", f"loops stand in each other at most {MOST_LOOPS} deep")
 
 
-def _loader(path: str, layers: Mapping[str, Layer], sources: Mapping[str, str]) -> Callable[[str], Layer]:
+def _loader(place: _Place, layers: Mapping[str, Layer], sources: Mapping[str, str]) -> Callable[[str], Layer]:
+    """Finds the files of a template; what extends the layout extends that of its locale, if there is one."""
+    own = layout_of(place.locale)
+
     def load(name: str) -> Layer:
         if name in layers:
-            return layers[name]
+            layer = layers[name]
+            is_ours = name == place.path and layer.extends == LAYOUT and own in sources
+            return replace(layer, extends=own) if is_ours else layer
         if name in sources:
             raise _BrokenElsewhereError
-        raise TemplateSyntaxError(
-            f"there is no {FOLDER}/{name}; write it" if name == path else f'there is no "{name}" to extend', 1
-        )
+        missing = f"there is no {FOLDER}/{name}; write it"
+        raise TemplateSyntaxError(missing if name == place.path else f'there is no "{name}" to extend', 1)
 
     return load
 
@@ -126,10 +153,9 @@ class _BrokenElsewhereError(Exception):
 # --- compiling -----------------------------------------------------------------------------------------
 
 
-def _compiled(
-    content: str, track: str, path: str, load: Callable[[str], Layer]
-) -> CompiledTemplate | Problem | None:
+def _compiled(place: _Place, load: Callable[[str], Layer]) -> CompiledTemplate | Problem | None:
     """One template, or what keeps it from being one; None when that is told already."""
+    path = place.path
     try:
         words = _Words(list(flatten(path, load)))
         page = mjml.mjml2html(words.source)
@@ -146,7 +172,9 @@ def _compiled(
             words.restored(page),
             words.restored(plain_text(words.source)),
         )
-        return CompiledTemplate(content, track, _hash(sources), path, *sources)
+        return CompiledTemplate(
+            place.content, place.track, _hash(sources), path, *sources, locale=place.locale
+        )
     except _BrokenElsewhereError:
         return None
     except TemplateSyntaxError as error:

@@ -27,6 +27,9 @@ MESSAGE: Final = metadata.tables["message"]
 REPLY: Final = metadata.tables["reply"]
 HANDOFF: Final = metadata.tables["handoff"]
 TASK: Final = metadata.tables["task"]
+PREFERENCE: Final = metadata.tables["preference"]
+MONTH: Final = 30
+"""Days of a month, as in a pace."""
 WAITING: Final = ("sending", "unknown")
 
 
@@ -58,7 +61,7 @@ def coming(
     agreement = definitions.agreement(standing.lead.track)
     enrollments = _enrollments(connection, standing.lead.id)
     found = [
-        *_obstacles(standing, agreement, setting),
+        *_obstacles(connection, standing, agreement, setting),
         *_replies(connection, standing.lead.id, setting),
         *_tasks(connection, standing.lead.id, setting),
         *_offers(connection, standing.lead.id, agreement, setting),
@@ -78,13 +81,20 @@ def coming(
     return tuple(sorted(found, key=lambda each: (each.at is None, each.at or setting.now)))
 
 
-def _obstacles(standing: Standing, agreement: Agreement, setting: Setting) -> Iterator[Coming]:
+def _obstacles(
+    connection: Connection, standing: Standing, agreement: Agreement, setting: Setting
+) -> Iterator[Coming]:
     if standing.suppression is not None:
         reason, at = standing.suppression
         yield Coming(None, "No mail, ever", f"The address is suppressed since {setting.date(at)}: {reason}.")
     if agreement.consent and not standing.consents.get(agreement.consent):
         why = f"The agreement asks for consent to {agreement.consent}, and there is none."
         yield Coming(None, "No mail without consent", why)
+    paused = connection.scalar(
+        select(PREFERENCE.c.paused_until).where(PREFERENCE.c.lead_id == standing.lead.id)
+    )
+    if paused is not None and paused > setting.now:
+        yield Coming(paused, "The pause ends", "The lead asked to be sent nothing until then.")
     hold = standing.lead.hold_until
     if hold is not None and hold > setting.now:
         yield Coming(hold, "The hold ends", "A person asked to send nothing until then.")
@@ -126,9 +136,20 @@ def _offers(connection: Connection, lead_id: int, agreement: Agreement, setting:
 
 def _pace(connection: Connection, lead_id: int, agreement: Agreement, setting: Setting) -> Iterator[Coming]:
     """Only when the limit is reached: until then it holds nothing back."""
-    if agreement.pace is None:
-        return
-    mails, days = agreement.pace
+    own = connection.scalar(select(PREFERENCE.c.mails).where(PREFERENCE.c.lead_id == lead_id))
+    limits = [
+        ("The pace is", agreement.pace),
+        ("The lead asked for at most", None if own is None else (own, MONTH)),
+    ]
+    for said, limit in limits:
+        if limit is not None:
+            yield from _reached(connection, lead_id, said, limit, setting)
+
+
+def _reached(
+    connection: Connection, lead_id: int, said: str, limit: tuple[int, int], setting: Setting
+) -> Iterator[Coming]:
+    mails, days = limit
     span = timedelta(days=days)
     gone = (
         MESSAGE.c.lead_id == lead_id,
@@ -139,7 +160,7 @@ def _pace(connection: Connection, lead_id: int, agreement: Agreement, setting: S
     question = select(MESSAGE.c.attempt_at).where(*gone).order_by(MESSAGE.c.attempt_at.desc()).limit(mails)
     sent = connection.scalars(question).all()
     if len(sent) == mails:
-        why = f"The pace is {mails} in {days} days, and {mails} left since {setting.moment(sent[-1])}."
+        why = f"{said} {mails} in {days} days, and {mails} left since {setting.moment(sent[-1])}."
         yield Coming(sent[-1] + span, "Room for the next mail", why)
 
 

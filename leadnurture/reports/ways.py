@@ -20,7 +20,7 @@ ALARMING: Final = frozenset({"failed", "refused"})
 TROUBLES: Final[Mapping[str, str]] = {
     "empty": "nothing left to send",
     "had": "had it already",
-    "declined": "declined it before",
+    "declined": "declined it before, or what it is about",
     "late": "its time had passed",
     "held": "held back too long",
     "failed": "could not be delivered",

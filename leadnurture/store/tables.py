@@ -282,6 +282,25 @@ class Suppression(Row, table=True):
     at: datetime = instant(nullable=False)
 
 
+class Preference(Row, table=True):
+    """What a lead has chosen on the page of his preferences; without a row he has chosen nothing."""
+
+    __tablename__ = "preference"
+    lead_id: int = part_of_key("lead.id")
+    mails: int | None = None
+    """The most in any thirty days; None leaves it to the agreement."""
+    paused_until: datetime | None = instant()
+    chosen_at: datetime = instant(nullable=False)
+
+
+class UnwantedTopic(Row, table=True):
+    """A topic about which a lead wants no mail."""
+
+    __tablename__ = "unwanted_topic"
+    lead_id: int = part_of_key("lead.id")
+    topic: str = Field(primary_key=True)
+
+
 # --- what apply stored -------------------------------------------------------------------------------------
 
 
@@ -361,11 +380,13 @@ class ContentTopic(Row, table=True):
 
 
 class ContentTrack(Row, table=True):
-    """A track that has a template for a content; `hash` names its current compiled template."""
+    """A template of a content: for which track, in which locale; `hash` names what it is compiled to."""
 
     __tablename__ = "content_track"
     content: str = Field(sa_column=Column(String, ForeignKey("content.name"), primary_key=True))
     track: str = Field(primary_key=True)
+    locale: str = Field(default="", primary_key=True)
+    """Empty for the company's first, which serves whoever reads none of the others."""
     hash: str
 
 

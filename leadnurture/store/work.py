@@ -220,8 +220,8 @@ work_claim: Final = _work_table(
     "work_claim",
     Column("message_id", BigInteger, primary_key=True, autoincrement=False), Column("lead_id", BigInteger), Column("zone", String),
     Column("is_mine", Boolean), Column("verdict", String), Column("trouble", Text), Column("template", String),
-    Column("mails", Integer), Column("paced_from", Instant), Column("planned_at", Instant), Column("send_at", Instant),
-    Column("late_at", Instant), Column("wait_until", Instant), Column("weekday", BigInteger), Column("minute", BigInteger),
+    Column("locale", String), Column("mails", Integer), Column("paced_from", Instant), Column("own_mails", Integer),
+    Column("own_paced_from", Instant), Column("held_until", Instant), Column("planned_at", Instant), Column("send_at", Instant), Column("late_at", Instant), Column("wait_until", Instant), Column("weekday", BigInteger), Column("minute", BigInteger),
     Column("shift", BigInteger), Column("counts", String),
 )  # fmt: skip
 # When the steps of mails that missed their window have the next one.

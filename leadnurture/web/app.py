@@ -34,6 +34,7 @@ from leadnurture.web import (
     hooks,
     pages,
     people,
+    preferences,
     replies,
 )
 from leadnurture.web.doorkeeper import doorkeeper
@@ -95,22 +96,8 @@ def create_app(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _bug)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for each in (
-        doors,
-        answers,
-        api,
-        hooks,
-        health,
-        entrance,
-        account,
-        administration,
-        desk,
-        pages,
-        people,
-        replies,
-        clicks,
-        content,
-    ):
+    public = (doors, answers, preferences, api, hooks, health, entrance)
+    for each in (*public, account, administration, desk, pages, people, replies, clicks, content):
         app.include_router(each.router)
     check_rights(app)
     return app

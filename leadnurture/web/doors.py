@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from leadnurture import engine, mail, reports
 from leadnurture.domain.agreement import ReturnReason
 from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.language import hours_told, language_of, place_told, weekday_told
 from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.profile import telling
@@ -78,7 +79,8 @@ def _record(site: Site, kind: ReactionKind, **about: Any) -> None:  # noqa: ANN4
 def ask_to_unsubscribe(token: str, site: Here) -> HTMLResponse:
     """The page with the button; scanners that follow the link change nothing."""
     who, _ = _leaving(site, token)
-    return site.page("unsubscribed.html" if who.has_left else "unsubscribe.html", {"email": who.email})
+    template = "unsubscribed.html" if who.has_left else "unsubscribe.html"
+    return site.page(template, {"email": who.email}, locale=who.locale)
 
 
 @router.post("/u/{token}")
@@ -87,7 +89,7 @@ def unsubscribe(token: str, site: Here) -> HTMLResponse:
     who, message_id = _leaving(site, token)
     if not who.has_left:
         _record(site, "unsubscribed", lead_id=who.lead_id, message_id=message_id)
-    return site.page("unsubscribed.html", {"email": who.email})
+    return site.page("unsubscribed.html", {"email": who.email}, locale=who.locale)
 
 
 def _leaving(site: Site, token: str) -> tuple[lookup.Reader, int | None]:
@@ -95,7 +97,8 @@ def _leaving(site: Site, token: str) -> tuple[lookup.Reader, int | None]:
     if leaving is None:
         raise BrokenLinkError
     with site.project.database.read() as connection:
-        who = lookup.reader(connection, leaving.lead_id)
+        company = engine.current_definitions(connection).company
+        who = lookup.reader(connection, leaving.lead_id, company)
     if who is None:
         raise BrokenLinkError
     return who, leaving.message_id
@@ -128,8 +131,8 @@ def _seat(site: Site, token: str) -> tuple[int, lookup.Seat]:
     if offered is None:
         raise BrokenLinkError
     with site.project.database.read() as connection:
-        zone = engine.current_definitions(connection).company.zone
-        seat = lookup.seat(connection, offered.message_id, offered.session, zone)
+        definitions = engine.current_definitions(connection)
+        seat = lookup.seat(connection, offered.message_id, offered.session, definitions)
     if seat is None:
         raise BrokenLinkError
     return offered.message_id, seat
@@ -145,15 +148,15 @@ def _seat_page(
         "when": "" if seat.starts_at is None else _local_time(seat),
         "obstacle": seat.obstacle(site.project.clock()),
     }
-    return site.page("seat.html", values)
+    return site.page("seat.html", values, locale=seat.locale)
 
 
 def _local_time(seat: lookup.Seat) -> str:
     if seat.starts_at is None:
         return ""
-    local = telling.local(seat.starts_at, seat.zone)
-    place = seat.zone.rpartition("/")[2].replace("_", " ")
-    return f"{local:%A} {local.day} {local:%B %Y}, {local:%H:%M}, {place} time"
+    local, language = telling.local(seat.starts_at, seat.zone), language_of(seat.locale)
+    hour = hours_told(f"{local:%H:%M}", None, language)
+    return f"{weekday_told(local.date(), language)}, {hour}, {place_told(seat.zone, language)}"
 
 
 @router.api_route("/d/{token}", methods=READ)
@@ -162,7 +165,7 @@ def ask_for_file(token: str, site: Here) -> HTMLResponse:
     _, file = _file(site, token)
     target = urlsplit(file.link)
     policy = POLICY.replace("form-action 'self'", f"form-action 'self' {target.scheme}://{target.netloc}")
-    return site.page("download.html", {"file": file}, policy=policy)
+    return site.page("download.html", {"file": file}, policy=policy, locale=file.locale)
 
 
 @router.post("/d/{token}")
@@ -178,7 +181,7 @@ def _file(site: Site, token: str) -> tuple[int, lookup.File]:
     if message_id is None:
         raise BrokenLinkError
     with site.project.database.read() as connection:
-        file = lookup.file(connection, message_id)
+        file = lookup.file(connection, message_id, engine.current_definitions(connection))
     if file is None or not file.link.startswith(SAFE_SCHEMES):
         raise BrokenLinkError
     return message_id, file

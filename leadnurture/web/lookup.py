@@ -7,6 +7,9 @@ from typing import Final
 from sqlalchemy import Connection, and_, func, literal, or_, select
 
 from leadnurture import engine
+from leadnurture.domain.company import Company
+from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.language import locale_of
 from leadnurture.errors import NotFoundError
 from leadnurture.store.tables import metadata
 
@@ -26,6 +29,9 @@ class Reader:
 
     lead_id: int
     email: str
+    zone: str
+    locale: str
+    """Of the company's, the one that he reads."""
     has_left: bool
 
 
@@ -34,6 +40,8 @@ class Seat:
     """A session that a message offered, and how its reader stands to it."""
 
     lead_id: int
+    locale: str
+    """Of the company's, the one that its reader reads."""
     zone: str
     """In which its time is read: of the reader, of the company for an event, to which one travels."""
     content: str
@@ -65,32 +73,45 @@ class File:
     title: str
     kind: str
     link: str
+    locale: str
+    """Of the company's, the one that its reader reads."""
 
 
-def file(connection: Connection, message_id: int) -> File | None:
+def file(connection: Connection, message_id: int, definitions: Definitions) -> File | None:
     """What a download link is about; None where its content has no link any more."""
     question = (
-        select(CONTENT.c.name, CONTENT.c.title, CONTENT.c.kind, CONTENT.c.link)
+        select(CONTENT.c.name, CONTENT.c.title, CONTENT.c.kind, CONTENT.c.link, LEAD.c.language)
         .join_from(MESSAGE, CONTENT, CONTENT.c.name == MESSAGE.c.content)
+        .join(LEAD, LEAD.c.id == MESSAGE.c.lead_id)
         .where(MESSAGE.c.id == message_id)
     )
     row = connection.execute(question).first()
-    return File(row.name, row.title, row.kind, row.link) if row is not None and row.link else None
+    if row is None or not row.link:
+        return None
+    locale = locale_of(row.language, definitions.company.locales)
+    return File(row.name, _title(row.name, row.title, definitions, locale), row.kind, row.link, locale)
 
 
-def reader(connection: Connection, lead_id: int) -> Reader | None:
-    """The lead of an unsubscribe link, also of one that was signed before a merge."""
+def _title(name: str, title: str, definitions: Definitions, locale: str) -> str:
+    """Of a content that may be gone from the files."""
+    known = next((each for each in definitions.contents if each.name == name), None)
+    return title if known is None else known.title_in(locale)
+
+
+def reader(connection: Connection, lead_id: int, company: Company) -> Reader | None:
+    """The lead of a link to unsubscribe or to choose, also of one that was signed before a merge."""
     try:
         his_id = engine.find_lead(connection, lead_id).id
     except NotFoundError:
         return None
     question = (
-        select(LEAD.c.id, LEAD.c.email, SUPPRESSION.c.reason)
+        select(LEAD.c.id, LEAD.c.email, LEAD.c.zone, LEAD.c.language, SUPPRESSION.c.reason)
         .outerjoin(SUPPRESSION, SUPPRESSION.c.email_key == LEAD.c.email_key)
         .where(LEAD.c.id == his_id)
     )
     row = connection.execute(question).one()
-    return Reader(row.id, row.email, row.reason == "unsubscribed")
+    locale = locale_of(row.language, company.locales)
+    return Reader(row.id, row.email, row.zone, locale, row.reason == "unsubscribed")
 
 
 def lead_of_click(connection: Connection, click_id: int) -> int | None:
@@ -104,15 +125,15 @@ def open_handoff(connection: Connection, lead_id: int) -> int | None:
     return connection.scalar(select(HANDOFF.c.id).where(*is_it))
 
 
-def seat(connection: Connection, message_id: int, session: str, company_zone: str) -> Seat | None:
+def seat(connection: Connection, message_id: int, session: str, definitions: Definitions) -> Seat | None:
     """What a register link is about; the content may be another one than the mail's own."""
     message, lead, content, dates, mine, others = MESSAGE, LEAD, CONTENT, SESSION, STANDING, STANDING.alias()
     taken = select(func.count()).where(
         others.c.content == content.c.name, others.c.session == session, others.c.kind == "registered"
     )
     question = (
-        select(lead.c.id, lead.c.zone, content.c.name, content.c.title, content.c.kind, content.c.seats)
-        .add_columns(content.c.is_live, dates.c.starts_at, dates.c.closed_at)
+        select(lead.c.id, lead.c.zone, lead.c.language, content.c.name, content.c.title, content.c.kind)
+        .add_columns(content.c.seats, content.c.is_live, dates.c.starts_at, dates.c.closed_at)
         .add_columns(mine.c.kind.label("standing"), taken.scalar_subquery().label("taken"))
         .join_from(message, lead, lead.c.id == message.c.lead_id)
         .join(content, content.c.name == func.coalesce(message.c.session_content, message.c.content))
@@ -126,11 +147,13 @@ def seat(connection: Connection, message_id: int, session: str, company_zone: st
     row = connection.execute(question).first()
     if row is None:
         return None
+    locale = locale_of(row.language, definitions.company.locales)
     return Seat(
         lead_id=row.id,
-        zone=company_zone if row.kind == "event" else row.zone,
+        locale=locale,
+        zone=definitions.company.zone if row.kind == "event" else row.zone,
         content=row.name,
-        title=row.title,
+        title=_title(row.name, row.title, definitions, locale),
         session=session,
         starts_at=row.starts_at,
         is_closed=row.closed_at is not None,

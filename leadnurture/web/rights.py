@@ -19,6 +19,8 @@ PUBLIC: Final[Mapping[str, Public]] = {
     "GET /c/{token}": "link",
     "GET /u/{token}": "link",
     "POST /u/{token}": "link",
+    "GET /p/{token}": "link",
+    "POST /p/{token}": "link",
     "GET /w/{token}": "link",
     "POST /w/{token}": "link",
     "GET /d/{token}": "link",

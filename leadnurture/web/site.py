@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,11 +15,13 @@ import leadnurture
 from leadnurture import engine
 from leadnurture.domain.company import Company
 from leadnurture.domain.definitions import Definitions
+from leadnurture.domain.language import language_of
 from leadnurture.errors import LeadNurtureError
 from leadnurture.profile import telling
 from leadnurture.web import wording
 from leadnurture.web.identity import Identity, IdentitySource
 from leadnurture.web.project import Project
+from leadnurture.web.saying import said
 
 TEMPLATES: Final = Path(leadnurture.__file__).parents[1] / "templates" / "web"
 STATIC: Final = Path(__file__).parent / "static"
@@ -68,8 +71,9 @@ class Site:
         status: int = 200,
         policy: str | None = None,
         zone: str | None = None,
+        locale: str = "en",
     ) -> HTMLResponse:
-        """The page of a template, on the clock of the company or of `zone`.
+        """The page of a template, on the clock of the company or of `zone`, in the language of a locale.
 
         `policy` replaces the usual Content-Security-Policy.
         """
@@ -77,8 +81,10 @@ class Site:
         clock = zone or (company.zone if company else "UTC")
         words = wording.Wording(clock, self.project.clock())
         brand = company.name if company else NO_COMPANY
-        shared = {"company": company, "brand": brand, "words": words, "me": self.me}
-        html = self._environment.get_template(template).render({**shared, **values})
+        language = language_of(locale)
+        shared = {"company": company, "brand": brand, "words": words, "me": self.me, "language": language}
+        values = {**shared, "say": partial(said, language), **values}
+        html = self._environment.get_template(template).render(values)
         response = HTMLResponse(html, status, {"Content-Security-Policy": policy} if policy else None)
         if self.me is not None and self.me.cookie is not None:
             response.headers.append("Set-Cookie", self.me.cookie)
@@ -90,7 +96,7 @@ class Site:
             company = self._company()
         except Exception:  # noqa: BLE001 - a page about a failure must not fail by it
             company = None
-        values = {"company": company, "brand": company.name if company else NO_COMPANY}
+        values = {"company": company, "brand": company.name if company else NO_COMPANY, "language": "en"}
         page = self._environment.get_template("sorry.html")
         return HTMLResponse(page.render({**values, "title": title, "sentence": sentence}), status)
 

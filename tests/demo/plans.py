@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, event
 GROWING: Final = (
     "account", "account_fact", "account_word", "audit", "click", "click_revision", "consent", "deal",
     "enrollment", "inbox", "inbox_item", "interest", "lead", "lead_fact", "lead_key", "lead_merge",
-    "lead_note", "lead_tag", "lead_word", "message", "point", "product", "reaction", "reply", "stage_change",
-    "standing", "suppression", "transition", "way_back",
+    "lead_note", "lead_tag", "lead_word", "message", "point", "preference", "product", "reaction", "reply",
+    "stage_change", "standing", "suppression", "transition", "unwanted_topic", "way_back",
 )  # fmt: skip
 # What is done once a day, for all.
 ONCE_A_DAY: Final = frozenset({"SELECT DISTINCT lead.zone FROM lead"})

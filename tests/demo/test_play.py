@@ -70,6 +70,16 @@ def test_people_react_in_every_way(summary: Summary) -> None:
     assert set(summary.reactions) >= kinds
 
 
+def test_people_choose_what_they_get_and_get_nothing_else(summary: Summary) -> None:
+    assert summary.chose > 5
+    assert summary.mails_against_choice == 0
+
+
+def test_many_are_written_to_in_german(summary: Summary) -> None:
+    assert summary.locales["en"] > summary.locales["de"] > 100
+    assert summary.locales.total() == summary.mails
+
+
 def test_called_off_sessions_free_their_seats(summary: Summary) -> None:
     scaling = next(program for program in summary.programs if program.name == "scaling-series")
     seat = next(step for step in scaling.steps if step.name == "seat")

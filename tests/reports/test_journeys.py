@@ -265,6 +265,21 @@ def test_a_hold_and_the_pace_say_until_when(database: Database) -> None:
     )
 
 
+def test_what_the_lead_asked_for_says_until_when(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = consenting(connection)
+        asked = {"mails": 1, "paused_until": NOW + 60 * DAY, "chosen_at": NOW}
+        add(connection, "preference", lead_id=lead_id, **asked)
+        enrollment_id = add_enrollment(connection, lead_id, "scaling-series", "invite")
+        add_message(connection, enrollment_id, lead_id, "letter", attempt_at=NOW - 3 * DAY)
+    coming = {each.text: each for each in told(database).coming}
+    assert coming["The pause ends"].at == NOW + 60 * DAY
+    room = coming["Room for the next mail"]
+    assert room.at == NOW + 27 * DAY
+    assert room.why == "The lead asked for at most 1 in 30 days, and 1 left since Fri 4 Dec, 09:00."
+
+
 def test_a_pause_says_whose_it_is(database: Database) -> None:
     apply(database)
     with database.write() as connection:

@@ -72,6 +72,7 @@ class World:
         urls = {
             "click": links.click(self.message, "link"),
             "unsubscribe": links.unsubscribe(self.leads["ingrid"], self.message),
+            "preferences": links.preferences(self.leads["ingrid"], self.message),
             "register": links.register(self.message, "january"),
             "decline": links.decline(self.message, "january"),
             "download": links.download(self.message),

@@ -51,7 +51,7 @@ PAGES = {
     "keys": "/keys",
     "audit": "/audit",
 }
-DOORS = ["unsubscribe", "register", "download", "handoff", "ask"]
+DOORS = ["unsubscribe", "preferences", "register", "download", "handoff", "ask"]
 NewContext = Callable[..., BrowserContext]
 
 
@@ -248,6 +248,25 @@ def test_a_lead_unsubscribes_by_a_button(site: str, world: World, new_context: N
     page.get_by_role("button", name="Unsubscribe from everything").click()
     expect(page.get_by_role("heading")).to_have_text("You will get no more mail from us")
     assert [row["email_key"] for row in world.rows("suppression")] == ["ingrid@example.com"]
+
+
+def test_a_lead_chooses_what_he_gets_and_reads_it_in_his_language(
+    site: str, world: World, new_context: NewContext
+) -> None:
+    page = new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False).new_page()
+    page.goto(site + world.tokens()["preferences"])
+    page.get_by_label("Security").uncheck()
+    page.get_by_label("At most one mail a month").check()
+    page.get_by_label("No mail for 3 months").check()
+    page.get_by_label("Deutsch").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_have_text("Gespeichert")
+    expect(page.get_by_label("Security")).not_to_be_checked()
+    expect(page.get_by_label("Bis 9. März 2027, wie bisher")).to_be_checked()
+    assert [row["topic"] for row in world.rows("unwanted_topic")] == ["security"]
+    assert [row["mails"] for row in world.rows("preference")] == [1]
+    page.get_by_role("button", name="Alles abbestellen").click()
+    expect(page.get_by_role("heading")).to_have_text("Sie bekommen keine Mails mehr von uns")
 
 
 def test_somebody_signs_in_by_keys_alone_and_out_again(

@@ -21,7 +21,7 @@ def changed(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> set[st
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("door", ["unsubscribe", "register", "decline", "download", "handoff"])
+@pytest.mark.parametrize("door", ["unsubscribe", "preferences", "register", "decline", "download", "handoff"])
 def test_looking_at_a_link_changes_no_row(world: World, client: Client, door: str, method: str) -> None:
     before = world.everything()
     answer = client.request(method, world.tokens()[door])
@@ -95,12 +95,14 @@ def broken(path: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("door", ["click", "unsubscribe", "register", "download", "handoff"])
+@pytest.mark.parametrize("door", ["click", "unsubscribe", "preferences", "register", "download", "handoff"])
 def test_a_link_that_cannot_be_read_is_a_page_that_says_so(world: World, client: Client, door: str) -> None:
     before = world.everything()
     for path in broken(world.tokens()[door]):
         for method in ("GET", "HEAD") if door == "click" else ("GET", "HEAD", "POST"):
-            form = {"answer": "registered", "decision": "accepted"} if method == "POST" else None
+            form = (
+                {"answer": "registered", "decision": "accepted", "mails": "0"} if method == "POST" else None
+            )
             answer = client.request(method, path, data=form)
             assert answer.status_code == 404, (method, path)
             assert answer.headers["content-type"].startswith("text/html")
@@ -111,6 +113,7 @@ def test_a_link_signed_with_another_secret_is_refused(world: World, client: Clie
     for url in (
         FORGED.click(world.message, "link"),
         FORGED.unsubscribe(world.leads["ingrid"]),
+        FORGED.preferences(world.leads["ingrid"]),
         FORGED.register(world.message, "january"),
         FORGED.download(world.message),
         FORGED.handoff(world.handoff, NOW),
@@ -120,7 +123,7 @@ def test_a_link_signed_with_another_secret_is_refused(world: World, client: Clie
 
 def test_a_token_of_one_door_opens_no_other(world: World, client: Client) -> None:
     tokens = world.tokens()
-    for door in "cuwdh":
+    for door in "cdupwh":
         for path in tokens.values():
             if path[1] != door:
                 assert client.get(f"/{door}{path[2:]}").status_code == 404
@@ -131,6 +134,7 @@ def test_a_link_to_what_is_gone_is_refused(world: World, client: Client) -> None
     for url in (
         links.click(999_999, "link"),
         links.unsubscribe(999_999),
+        links.preferences(999_999),
         links.register(world.message, "no such session"),
         links.register(999_999, "january"),
         links.download(999_999),

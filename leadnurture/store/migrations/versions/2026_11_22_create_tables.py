@@ -180,6 +180,22 @@ def _create_people() -> None:
         sa.Column("at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("email_key", name="pk_suppression"),
     )
+    op.create_table(
+        "preference",
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("mails", sa.Integer()),
+        sa.Column("paused_until", INSTANT),
+        sa.Column("chosen_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("lead_id", name="pk_preference"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_preference_lead_id"),
+    )
+    op.create_table(
+        "unwanted_topic",
+        sa.Column("lead_id", ID, nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("lead_id", "topic", name="pk_unwanted_topic"),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name="fk_unwanted_topic_lead_id"),
+    )
 
 
 def _create_definitions() -> None:
@@ -249,8 +265,9 @@ def _create_definitions() -> None:
         "content_track",
         sa.Column("content", sa.String(), nullable=False),
         sa.Column("track", sa.String(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
         sa.Column("hash", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("content", "track", name="pk_content_track"),
+        sa.PrimaryKeyConstraint("content", "track", "locale", name="pk_content_track"),
         sa.ForeignKeyConstraint(["content"], ["content.name"], name="fk_content_track_content"),
     )
     op.create_table(
