@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from tests import browsers, databases
+from tests.logs import listened
 
 if TYPE_CHECKING:
     from leadnurture.store import Database
@@ -44,6 +45,14 @@ def _without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of whoever runs the tests are not theirs."""
     for name in [name for name in os.environ if name.startswith("LEADNURTURE_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _without_secrets() -> Iterator[None]:
+    """No test leaves an address, a token or a key in a log, however much is logged."""
+    with listened() as listener:
+        yield
+    assert listener.told == []
 
 
 # Databases

@@ -1,28 +1,37 @@
 """The words by which a lead is found: small letters without accents, so that `muller` finds Müller. Pure."""
 
+import re
 import unicodedata
-from collections.abc import Iterator
 from typing import Final
 
 LONGEST: Final = 60
 MOST: Final = 8
 """Words of a search that are looked for; nobody types more."""
+_SIGNS_AROUND: Final = re.compile(r"^[\W_]+|[\W_]+$")
+_PART: Final = re.compile(r"[^\W_]+")
 
 
 def words_of(*texts: str) -> set[str]:
-    """The words of names and addresses: each as it is written, and its parts between signs."""
-    return {word[:LONGEST] for text in texts for written in text.split() for word in _parts(written)}
+    """The words of names and ids: each as it is written, and its parts between signs."""
+    found: set[str] = set()
+    for text in texts:
+        for written in _plain(text).split():
+            found.add(_SIGNS_AROUND.sub("", written)[:LONGEST])
+            found.update(part[:LONGEST] for part in _PART.findall(written))
+    return found - {""}
 
 
 def words_of_address(email: str) -> set[str]:
     """Those of a mail address: the whole of it, its domain, its parts but for the last, which many share."""
-    local, _, domain = _plain(email.strip()).rpartition("@")
-    return {_plain(email.strip())[:LONGEST], domain[:LONGEST]} | words_of(local, *domain.split(".")[:-1])
+    whole = _plain(email.strip())
+    domain = whole.rpartition("@")[2]
+    parts = _PART.findall(whole)[:-1] if "." in domain else _PART.findall(whole)
+    return {part[:LONGEST] for part in (whole, domain, whole.rpartition("@")[0], *parts)} - {""}
 
 
 def prefixes_of(search: str) -> tuple[str, ...]:
     """What somebody looks for: every word must begin a word of the lead. Empty where no letter is typed."""
-    found = (_bare(_plain(written))[:LONGEST] for written in search.split())
+    found = (_SIGNS_AROUND.sub("", written)[:LONGEST] for written in _plain(search).split())
     return tuple(dict.fromkeys(filter(None, found)))[:MOST]
 
 
@@ -31,19 +40,9 @@ def end_of(prefix: str) -> str:
     return prefix + "\U0010ffff"
 
 
-def _parts(written: str) -> Iterator[str]:
-    whole = _bare(_plain(written))
-    if whole:
-        yield whole
-        yield from "".join(sign if sign.isalnum() else " " for sign in whole).split()
-
-
 def _plain(text: str) -> str:
-    spread = unicodedata.normalize("NFKD", text.casefold())
+    folded = text.casefold()
+    if folded.isascii():
+        return folded
+    spread = unicodedata.normalize("NFKD", folded)
     return "".join(sign for sign in spread if not unicodedata.combining(sign))
-
-
-def _bare(word: str) -> str:
-    """Without the signs around it."""
-    inside = [place for place, sign in enumerate(word) if sign.isalnum()]
-    return word[inside[0] : inside[-1] + 1] if inside else ""

@@ -4,7 +4,9 @@ Nothing that is known is erased by silence: an empty cell leaves the value that 
 """
 
 import functools
+import json
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -186,9 +188,20 @@ def _stage(
     now: datetime,
 ) -> None:
     merged = _merged(leads, same, company)
+    words = _words(leads, same)
     empty(connection, work_import, work_said)
-    stage(connection, work_import, [{"position": place, **row} for place, row in enumerate(merged.values())])
-    stage(connection, work_said, [*_said(leads, same, now), *_words(merged.values())])
+    of_accounts = _account_words(merged)
+    rows = [
+        {
+            "position": place,
+            "words": json.dumps(sorted(words[key])),
+            "account_words": of_accounts.get(key),
+            **row,
+        }
+        for place, (key, row) in enumerate(merged.items())
+    ]
+    stage(connection, work_import, rows)
+    stage(connection, work_said, list(_said(leads, same, now)))
 
 
 def _match(connection: Connection) -> dict[str, str]:
@@ -325,8 +338,6 @@ def _said(leads: Sequence[LeadInput], same: Mapping[str, str], now: datetime) ->
         for system, known_as in (*_keys(lead), *([(EMAIL, own)] if own != key else [])):
             if system != CRM and (system, known_as) != (EMAIL, key):
                 yield _line(key, "key", system, text=known_as)
-                for word in words_of_address(known_as) if system == EMAIL else words_of(known_as):
-                    yield _line(key, "word", word)
         for name, value in lead.facts.items():
             text, number = stored_value(value, now.date())
             yield _line(
@@ -348,18 +359,21 @@ def _said(leads: Sequence[LeadInput], same: Mapping[str, str], now: datetime) ->
             yield _line(key, "consent", purpose, text=source, at=at or now, wording=wording)
 
 
-def _words(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """By which words they are found; those of an account once for all its people."""
-    told: set[str] = set()
-    for row in rows:
-        key, crm_id = row["email_key"], row["crm_id"] or ""
-        of_lead = words_of(row["first_name"], row["last_name"], crm_id) | words_of_address(row["email"])
-        for word in of_lead:
-            yield _line(key, "word", word)
-        if row["account"] not in told:
-            told.add(row["account"])
-            for word in words_of(row["account"]):
-                yield _line(key, "account_word", word)
+def _words(leads: Iterable[LeadInput], same: Mapping[str, str]) -> dict[str, set[str]]:
+    """By which words each of them is found, by the address under which he is told."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for lead in leads:
+        words = found[same[email_key(lead.email)]]
+        words |= words_of(lead.first_name, lead.last_name) | words_of_address(lead.email)
+        for system, known_as in _keys(lead):
+            words |= words_of_address(known_as) if system == EMAIL else words_of(known_as)
+    return found
+
+
+def _account_words(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Those of each account as JSON, at the first of its people."""
+    first = {row["account"]: key for key, row in reversed(list(rows.items())) if row["account"]}
+    return {key: json.dumps(sorted(words_of(account))) for account, key in first.items()}
 
 
 def _line(
@@ -502,6 +516,30 @@ def _write_said(connection: Connection, now: datetime, source: str) -> None:
         if ":source" in statement:
             values["source"] = source or "import"
         run(connection, statement, **values)
+    _write_words(connection)
+
+
+def _write_words(connection: Connection) -> None:
+    """Words are only added: whoever looks for a former name finds him, too."""
+    each = "json_each({}) AS word"
+    if connection.dialect.name != "sqlite":
+        each = "jsonb_array_elements_text(CAST({} AS jsonb)) AS word(value)"
+    run(
+        connection,
+        f"""
+        INSERT INTO lead_word (lead_id, word)
+        SELECT w.lead_id, word.value FROM work_import w CROSS JOIN {each.format("w.words")}
+         WHERE w.is_changed OR w.is_changed IS NULL ORDER BY w.lead_id, word.value
+            ON CONFLICT DO NOTHING""",
+    )
+    run(
+        connection,
+        f"""
+        INSERT INTO account_word (account_id, word)
+        SELECT w.account_id, word.value FROM work_import w CROSS JOIN {each.format("w.account_words")}
+         WHERE w.account_id IS NOT NULL ORDER BY w.account_id, word.value
+            ON CONFLICT DO NOTHING""",
+    )
 
 
 def _differs(kind: str, table: str, key: str, condition: str) -> str:
@@ -577,10 +615,4 @@ SAID: Final = (
           AND EXISTS (SELECT 1 FROM work_said s
                WHERE s.kind = 'withdrawn' AND s.lead_id = consent.lead_id AND s.name = consent.purpose)""",
     _WAKE_COLLEAGUES,
-    *(
-        f"""INSERT INTO {of}_word ({of}_id, word)
-            SELECT DISTINCT {of}_id, name FROM work_said WHERE kind = '{kind}' AND {of}_id IS NOT NULL
-             ORDER BY {of}_id, name ON CONFLICT DO NOTHING"""
-        for of, kind in (("lead", "word"), ("account", "account_word"))
-    ),
 )

@@ -202,6 +202,7 @@ work_import: Final = _work_table(
     Column("account", String), Column("account_key", String), Column("derived_key", String), Column("domain", String), Column("country", String), Column("language", String),
     Column("role", String), Column("source", String), Column("zone", String), Column("zone_given", String), Column("owner", String),
     Column("luck", Integer), Column("crm_id", String), Column("lead_id", BigInteger), Column("account_id", BigInteger), Column("is_changed", Boolean),
+    Column("words", Text), Column("account_words", Text),
 )  # fmt: skip
 # What is said of those leads: facts, tags, products, interests, consents; `kind` says which.
 work_said: Final = _work_table(

@@ -18,7 +18,10 @@ import pytest
 
 from leadnurture.app import open_project
 from leadnurture.cli import main
+from leadnurture.definitions import dump_ask
+from leadnurture.domain.asking import Ask, Question
 from leadnurture.inbox import keep
+from tests.profile.rows import NOW, add, add_lead
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -110,6 +113,27 @@ def test_replies_are_listed_and_a_missing_one_cannot_be_sorted(run: Run) -> None
     missing = run("sort", "7", "resume")
     assert missing.returncode == 5
     assert "leadnurture replies" in sentence_of(missing)
+
+
+def test_tasks_are_listed_and_answered_once(run: Run, project: Path) -> None:
+    assert run("apply").returncode == 0
+    assert run("tasks").stdout == "No task waits for an answer.\n"
+    missing = run("answer", "7", "done")
+    assert (missing.returncode, "open the page again" in sentence_of(missing)) == (5, True)
+    opened = open_project(project)
+    with opened.database.write() as connection:
+        lead = add_lead(connection, "Eve Five", role="")
+        add(connection, "almost_qualified", lead_id=lead, missing="role", since_at=NOW, is_told=True)
+        ask = dump_ask(Ask((Question("role", "fact"),)))
+        told = {"text": "Find out what is missing: role", "person": "dana", "opened_at": NOW}
+        add(connection, "task", lead_id=lead, status="open", ask=ask, **told)
+    opened.close()
+    assert "Dana Weber\n    Find out what is missing: role\n    role: a text" in run("tasks").stdout
+    (row,) = json.loads(run("tasks", "--format", "json").stdout)["rows"]
+    assert (row["person"], row["question"]["name"]) == ("dana", "role")
+    assert run("answer", "1", "Head", "--by", "dana").stderr == "Noted.\n"
+    assert run("answer", "1", "Chief").stderr == "Answered before.\n"
+    assert run("tasks").stdout == "No task waits for an answer.\n"
 
 
 def test_check_says_that_the_sample_company_is_right(run: Run) -> None:

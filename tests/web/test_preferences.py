@@ -151,6 +151,7 @@ def test_every_sentence_for_readers_is_there_in_german() -> None:
         *questions.HINTS.values(),
         questions.PROMISE,
         questions.PROMISE_ABOUT,
+        questions.WAY_OUT,
     }
     assert sentences | OBSTACLES | asked | BUTTONS == set(GERMAN)
 
