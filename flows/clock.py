@@ -154,7 +154,7 @@ class Clock:
 
     def _alarms(self, upcoming: Upcoming) -> Iterator[Alarm]:
         if upcoming.judging is not None:
-            yield Alarm("judge", "engine", upcoming.judging, self._surface.judge)
+            yield Alarm("judge", ENGINE, upcoming.judging, self._surface.judge)
         for track, at in upcoming.looks.items():
             yield Alarm(f"look {track}", ENGINE, at, partial(self._surface.look, track), gathers=True)
         for program, at in upcoming.waves.items():
