@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Query
+from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from leadnurture import access, store
@@ -10,10 +10,9 @@ from leadnurture.domain.roles import ROLES, SCOPES, Role, Scope
 from leadnurture.domain.vocabulary import Track
 from leadnurture.errors import NotFoundError
 from leadnurture.web.doorkeeper import READ
-from leadnurture.web.site import LARGEST_ID, PAGE, Here, Site
+from leadnurture.web.site import PAGE, Before, Here, Id, Site
 
 router = APIRouter()
-Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 Name = Annotated[str, Form(max_length=200)]
 
 
@@ -101,7 +100,7 @@ def revoke_key(site: Here, key_id: Id) -> Response:
 def show_audit(
     site: Here,
     track: Track = "prospects",
-    before: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
+    before: Before = None,
 ) -> HTMLResponse:
     """Who did what, newest first."""
     with site.project.database.read() as connection:

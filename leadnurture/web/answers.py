@@ -7,7 +7,7 @@ answer asks the next one, or says thank you.
 from datetime import timedelta
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Path, Query, Response
+from fastapi import APIRouter, Form, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from leadnurture import engine, reports
@@ -18,7 +18,7 @@ from leadnurture.web.desk import acting_as
 from leadnurture.web.doorkeeper import READ
 from leadnurture.web.doors import LONGEST_NOTE, BrokenLinkError, plain
 from leadnurture.web.questions import Put, put_about, put_to_lead
-from leadnurture.web.site import LARGEST_ID, Here, Site
+from leadnurture.web.site import Here, Id, Site
 
 router = APIRouter()
 LIVES: Final = timedelta(days=180)
@@ -151,7 +151,7 @@ def list_tasks(site: Here, track: Track = "prospects") -> HTMLResponse:
 
 @router.post("/tasks/{task_id}")
 def answer_task(
-    task_id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
+    task_id: Id,
     site: Here,
     answer: Said,
     name: Name = "",

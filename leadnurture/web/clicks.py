@@ -2,19 +2,19 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Path, Response
+from fastapi import APIRouter, Form, Response
 from fastapi.responses import RedirectResponse
 
 from leadnurture import engine
 from leadnurture.web import lookup
-from leadnurture.web.site import LARGEST_ID, Here
+from leadnurture.web.site import Here, Id
 
 router = APIRouter()
 
 
 @router.post("/clicks/{click_id}")
 def judge_click(
-    click_id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
+    click_id: Id,
     site: Here,
     judgement: Annotated[Literal["person", "machine"], Form()],
 ) -> Response:

@@ -2,21 +2,21 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Path, Response
+from fastapi import APIRouter, Form, Response
 from fastapi.responses import RedirectResponse
 
 from leadnurture import engine, reports
 from leadnurture.domain.vocabulary import Track
 from leadnurture.errors import InvalidInputError, LeadNurtureError
 from leadnurture.web.doors import LONGEST_NOTE, NO_REASON, Told, handoff_page, plain
-from leadnurture.web.site import LARGEST_ID, Here, Site
+from leadnurture.web.site import Here, Id, Site
 
 router = APIRouter()
 
 
 @router.post("/handoffs/{handoff_id}")
 def decide(
-    handoff_id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
+    handoff_id: Id,
     site: Here,
     told: Told,
     decision: Annotated[Literal["accepted", "returned"], Form()],

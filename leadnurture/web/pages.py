@@ -21,7 +21,7 @@ from leadnurture.web import lookup
 from leadnurture.web.doorkeeper import READ
 from leadnurture.web.doors import return_reasons
 from leadnurture.web.guard import POLICY_OF_MAIL, POLICY_WITH_CHART
-from leadnurture.web.site import LARGEST_ID, PAGE, Here, Site
+from leadnurture.web.site import PAGE, Before, Here, Id, Site
 
 HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
 # A frame without the right to open windows: links that open one do nothing.
@@ -42,8 +42,6 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
 
 Answer = TypeVar("Answer")
 FactValue = bool | float | str | date
-Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
-Before = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
 ProgramName = Annotated[str, Path(pattern=r"^[\w.-]+$", max_length=200)]
 Search = Annotated[str, Query(max_length=200)]
 Score = Annotated[str, Query(pattern=r"^(-?\d{1,6})?$")]

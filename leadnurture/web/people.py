@@ -2,22 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Response
+from fastapi import APIRouter, Form, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from leadnurture import engine, reports
 from leadnurture.web.desk import acting_as
 from leadnurture.web.doorkeeper import READ
 from leadnurture.web.doors import LONGEST_NOTE, plain
-from leadnurture.web.site import LARGEST_ID, Here
+from leadnurture.web.site import Here, Id
 
 router = APIRouter(prefix="/leads/{lead_id}")
-Lead = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 Words = Annotated[str, Form(max_length=LONGEST_NOTE)]
 
 
 @router.api_route("/export", methods=READ)
-def export(lead_id: Lead, site: Here) -> JSONResponse:
+def export(lead_id: Id, site: Here) -> JSONResponse:
     """Everything that is held about the lead, to be kept as a file."""
     with site.project.database.read() as connection:
         held = reports.person(connection, lead_id, site.project.clock())
@@ -25,7 +24,7 @@ def export(lead_id: Lead, site: Here) -> JSONResponse:
 
 
 @router.post("/merge")
-def merge(lead_id: Lead, site: Here, other: Annotated[str, Form(max_length=320)]) -> Response:
+def merge(lead_id: Id, site: Here, other: Annotated[str, Form(max_length=320)]) -> Response:
     """Makes another lead one with this one, and goes back to the page."""
     project, me = site.project, site.whoever
     by = acting_as(site, me.name)
@@ -34,7 +33,7 @@ def merge(lead_id: Lead, site: Here, other: Annotated[str, Form(max_length=320)]
 
 
 @router.post("/merges/{merge_id}/undo")
-def undo_merge(lead_id: Lead, merge_id: Lead, site: Here) -> Response:
+def undo_merge(lead_id: Id, merge_id: Id, site: Here) -> Response:
     """Makes two leads again of one, and goes back to the page of the one who was kept."""
     project, me = site.project, site.whoever
     by = acting_as(site, me.name)
@@ -43,7 +42,7 @@ def undo_merge(lead_id: Lead, merge_id: Lead, site: Here) -> Response:
 
 
 @router.post("/notes")
-def note(lead_id: Lead, site: Here, text: Words = "") -> Response:
+def note(lead_id: Id, site: Here, text: Words = "") -> Response:
     """Keeps a note and goes back to the page."""
     project, me = site.project, site.whoever
     engine.add_note(
@@ -54,7 +53,7 @@ def note(lead_id: Lead, site: Here, text: Words = "") -> Response:
 
 @router.post("/feedback")
 def record_feedback(
-    lead_id: Lead,
+    lead_id: Id,
     site: Here,
     channel: Annotated[engine.Channel, Form()],
     key: Annotated[str, Form(pattern=r"^\w{8,64}$")],

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Response
+from fastapi import APIRouter, Form, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from leadnurture import engine, reports
 from leadnurture.domain.vocabulary import Track
 from leadnurture.web.doorkeeper import READ
-from leadnurture.web.site import LARGEST_ID, Here
+from leadnurture.web.site import Here, Id
 
 router = APIRouter()
 
@@ -23,7 +23,7 @@ def list_replies(site: Here, track: Track = "prospects") -> HTMLResponse:
 
 @router.post("/replies/{reply_id}")
 def sort_reply(
-    reply_id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
+    reply_id: Id,
     site: Here,
     decision: Annotated[engine.Sorting, Form()],
     track: Annotated[Track, Form()],

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
+from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -30,6 +31,10 @@ LARGEST_ID: Final = 2**63 - 2
 """One more is still a number that a database can take."""
 PAGE: Final = 50
 """How many rows of a list a page has."""
+Id = Annotated[int, InPath(ge=1, le=LARGEST_ID)]
+"""The number of a row, in an address."""
+Before = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
+"""The number with which the page before ended."""
 
 
 class Site:
