@@ -241,7 +241,7 @@ def find_lead(project: Project, name: str) -> int:
     from leadnurture import engine
 
     with project.database.read() as connection:
-        return int(engine.find_lead(connection, name).id)
+        return engine.lead_id_of(connection, name)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from leadnurture.engine.calendar import (
 from leadnurture.engine.clicks import RawClick, keep_click, next_judging
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.handoffs import Decided, decide_handoff
-from leadnurture.engine.identity import CRM, EMAIL, FORMER, addresses_of, find_lead, leads_by_key
+from leadnurture.engine.identity import CRM, EMAIL, FORMER, addresses_of, find_lead, lead_id_of, leads_by_key
 from leadnurture.engine.judging import Judged, judge, revise_click
 from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
@@ -101,6 +101,7 @@ __all__ = [
     "keep_click",
     "keep_reply",
     "later_by",
+    "lead_id_of",
     "leads_by_key",
     "leads_matching",
     "local_day",

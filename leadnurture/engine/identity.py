@@ -5,7 +5,7 @@ in `lead_key`; whoever looks for a lead asks both.
 """
 
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, select
 
@@ -34,13 +34,18 @@ BY_CRM: Final = """
         (SELECT k.lead_id FROM lead_key k WHERE k.system = 'crm' AND k.key = {0})"""
 
 
-def find_lead(connection: Connection, ref: int | str) -> Row[tuple[object, ...]]:
+def email_key(email: str) -> str:
+    """An address for matching: case does not count."""
+    return email.strip().casefold()
+
+
+def find_lead(connection: Connection, ref: int | str) -> Row[Any]:
     """The row of a lead by number or by one of his addresses, also by those of before a merge. NotFoundError."""
     named = str(ref).strip()
     if named.isdecimal() and len(named) < len(str(2**63)):
         own, other = lead.c.id == int(named), _keyed(FORMER, [str(int(named))])
     else:
-        own, other = lead.c.email_key == named.casefold(), _keyed(EMAIL, [named.casefold()])
+        own, other = lead.c.email_key == email_key(named), _keyed(EMAIL, [email_key(named)])
     for is_it in (own, lead.c.id.in_(other)):
         row = connection.execute(select(lead).where(is_it)).first()
         if row is not None:
@@ -48,9 +53,14 @@ def find_lead(connection: Connection, ref: int | str) -> Row[tuple[object, ...]]
     raise NotFoundError(f"There is no lead {named!r}; give an address or the number of a lead.")
 
 
+def lead_id_of(connection: Connection, ref: int | str) -> int:
+    """The number that such a lead has now. NotFoundError."""
+    return int(find_lead(connection, ref).id)
+
+
 def leads_by_key(connection: Connection, system: str, told: Collection[str]) -> dict[str, int]:
     """The leads of these keys of a system: addresses, ids in the CRM, ids on a platform. Two statements."""
-    wanted = {key.strip().casefold() if system == EMAIL else key for key in told}
+    wanted = {email_key(key) if system == EMAIL else key for key in told}
     known = select(keys.c.key, keys.c.lead_id).where(keys.c.system == system, keys.c.key.in_(wanted))
     found = {row.key: row.lead_id for row in connection.execute(known)}
     column = {EMAIL: lead.c.email_key, CRM: lead.c.crm_id}.get(system)

@@ -22,7 +22,7 @@ from leadnurture.engine.calendar import fill_calendar
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.facts import stored_value
 from leadnurture.engine.freemail import FREE_MAIL
-from leadnurture.engine.identity import BY_ADDRESS, BY_CRM, CRM, EMAIL, OURS, spread_suppression
+from leadnurture.engine.identity import BY_ADDRESS, BY_CRM, CRM, EMAIL, OURS, email_key, spread_suppression
 from leadnurture.engine.sql import lock_leads_of, run, sql
 from leadnurture.store import Database, LostRaceError, stage
 from leadnurture.store.work import empty, work_import, work_said
@@ -287,11 +287,6 @@ def _merged(
         row["account_key"] = account_key(name) if name else None
         row["derived_key"] = account_key(derived) if derived else None
     return merged
-
-
-def email_key(email: str) -> str:
-    """An address for matching: case does not count."""
-    return email.strip().casefold()
 
 
 @functools.cache

@@ -16,12 +16,12 @@ from sqlalchemy.exc import IntegrityError
 
 from leadnurture.domain.vocabulary import STAGES
 from leadnurture.engine.changes import LEAD, OF_LEADS, Change, difference, digest, rows_of, take_back
-from leadnurture.engine.identity import CRM, EMAIL, FORMER, addresses_of, find_lead, spread_suppression
+from leadnurture.engine.identity import CRM, EMAIL, FORMER, addresses_of, lead_id_of, spread_suppression
 from leadnurture.engine.moves import end_all, end_enrollments, pause_enrollments
 from leadnurture.engine.replies import PAUSE, listening
 from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
-from leadnurture.store import Database, LostRaceError, note
+from leadnurture.store import Database, note
 from leadnurture.store.tables import LeadKey, LeadMerge, StageChange
 from leadnurture.store.work import empty, work_end
 
@@ -80,7 +80,7 @@ def merge_leads(
     """
 
     def merge(connection: Connection) -> Merged:
-        kept_id, gone_id = (int(find_lead(connection, ref).id) for ref in (kept, gone))
+        kept_id, gone_id = (lead_id_of(connection, ref) for ref in (kept, gone))
         if kept_id == gone_id:
             raise InvalidInputError(f"Both are lead {kept_id} already.")
         one, other = _locked(connection, kept_id, gone_id)
@@ -104,8 +104,6 @@ def _locked(connection: Connection, kept_id: int, gone_id: int) -> tuple[Row[Any
     ids = connection.scalars(colleagues, {"gone": gone_id}).all()
     lock_leads(connection, [kept_id, gone_id, *ids])
     rows = {row.id: row for row in connection.execute(select(LEAD).where(LEAD.c.id.in_([kept_id, gone_id])))}
-    if len(rows) < 2:  # noqa: PLR2004 - two leads
-        raise LostRaceError
     return rows[kept_id], rows[gone_id]
 
 

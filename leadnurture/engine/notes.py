@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select
 
 from leadnurture.domain.condition import Condition, Reacted, leaves
 from leadnurture.domain.definitions import Definitions
-from leadnurture.engine.identity import find_lead
+from leadnurture.engine.identity import lead_id_of
 from leadnurture.engine.reactions import NewReaction, record_in
 from leadnurture.engine.sql import lock_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
@@ -91,7 +91,7 @@ def record_feedback(
 
 def _lock(connection: Connection, lead_id: int) -> int:
     """The lead's number of now, locked."""
-    now_id = int(find_lead(connection, lead_id).id)
+    now_id = lead_id_of(connection, lead_id)
     lock_leads(connection, [now_id])
     return now_id
 

@@ -9,8 +9,7 @@ from sqlalchemy import Connection, select
 from leadnurture.domain.condition import Condition
 from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.engine.conditions import Scope, compile_condition
-from leadnurture.engine.identity import EMAIL, leads_by_key
-from leadnurture.engine.leads import email_key
+from leadnurture.engine.identity import EMAIL, email_key, leads_by_key
 from leadnurture.engine.moves import end_all
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in
 from leadnurture.engine.sql import lock_leads, run, sql, wake_leads

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, select, update
 
 from leadnurture.engine.current import current_definitions
-from leadnurture.engine.identity import find_lead
+from leadnurture.engine.identity import lead_id_of
 from leadnurture.engine.sql import lock_leads, run, some, wake_leads
 from leadnurture.errors import InvalidInputError
 from leadnurture.store import Database, note
@@ -73,7 +73,7 @@ def choose_preferences(database: Database, ref: int, choice: Choice, by: str, no
     """
 
     def choose(connection: Connection) -> None:
-        lead_id = int(find_lead(connection, ref).id)
+        lead_id = lead_id_of(connection, ref)
         lock_leads(connection, [lead_id])
         zone = connection.execute(select(leads.c.zone).where(leads.c.id == lead_id)).scalar_one()
         company = current_definitions(connection).company

@@ -44,7 +44,7 @@ from leadnurture.engine.calendar import local_day
 from leadnurture.engine.clicks import keep_told_clicks
 from leadnurture.engine.conditions import argument_matches
 from leadnurture.engine.current import current_definitions
-from leadnurture.engine.identity import BY_ADDRESS, BY_NUMBER
+from leadnurture.engine.identity import BY_ADDRESS, BY_NUMBER, email_key
 from leadnurture.engine.seats import follow_seats
 from leadnurture.engine.sending import PLACE_OF
 from leadnurture.engine.sql import lock_leads_of, run, some, sql
@@ -158,7 +158,7 @@ def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta)
         "position": position,
         "lead_id": reaction.lead_id,
         "message_id": reaction.message_id,
-        "email_key": None if reaction.email is None else reaction.email.strip().casefold(),
+        "email_key": None if reaction.email is None else email_key(reaction.email),
         "kind": reaction.kind,
         "content": reaction.content,
         "session": reaction.session,

@@ -1,4 +1,4 @@
-"""What stands behind the ids of a public link: a message, its reader, a session, a handoff. Reads only."""
+"""What stands behind an id in an address: a reader, a seat, a file, a click, a handoff. Reads only."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -101,7 +101,7 @@ def _title(name: str, title: str, definitions: Definitions, locale: str) -> str:
 def reader(connection: Connection, lead_id: int, company: Company) -> Reader | None:
     """The lead of a link to unsubscribe or to choose, also of one that was signed before a merge."""
     try:
-        his_id = engine.find_lead(connection, lead_id).id
+        his_id = engine.lead_id_of(connection, lead_id)
     except NotFoundError:
         return None
     question = (

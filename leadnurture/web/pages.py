@@ -180,7 +180,7 @@ def _printable(text: str) -> str:
 def show_lead(lead_id: Id, site: Here, show: Shown = "everything") -> Response:
     """What we know of a lead: journey, score, and what comes next. A number of before a merge leads on."""
     now = site.project.clock()
-    its_id = _ask(site, lambda connection: int(engine.find_lead(connection, lead_id).id))
+    its_id = _ask(site, lambda connection: engine.lead_id_of(connection, lead_id))
     if its_id != lead_id:
         return RedirectResponse(f"/leads/{its_id}", 303)
 
@@ -203,9 +203,7 @@ def show_lead(lead_id: Id, site: Here, show: Shown = "everything") -> Response:
         "show": show,
         "kinds": KINDS,
         "days": _days(journey, KINDS[show]),
-        "answers": engine.feedback_answers(
-            site.definitions(), "clients" if who.track == "clients" else "prospects"
-        ),
+        "answers": engine.feedback_answers(site.definitions(), who.track),
         "channels": engine.CHANNELS,
         "sent": _sent(journey),
         "form_key": secrets.token_hex(12),
