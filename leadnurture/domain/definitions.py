@@ -45,13 +45,15 @@ class Definitions:
             written += [route.when for route in agreement.routing]
             yield from (condition for condition in written if condition is not None)
         for program in self.programs:
-            arms = [*program.on, *(arm for step in program.steps for arm in (*step.on, *step.then))]
-            written = [program.enter, program.exit, program.goal, *(arm.when for arm in arms)]
-            yield from (condition for condition in written if condition is not None)
+            yield from program.conditions()
 
     def content(self, name: str) -> Content:
         """The content of that name; KeyError when there is none."""
-        for content in self.contents:
-            if content.name == name:
-                return content
-        raise KeyError(name)
+        content = self.find_content(name)
+        if content is None:
+            raise KeyError(name)
+        return content
+
+    def find_content(self, name: str | None) -> Content | None:
+        """The content of that name; None where it is gone from the files, or no name is known."""
+        return next((content for content in self.contents if content.name == name), None)

@@ -131,6 +131,12 @@ class Program:
                 return step
         raise KeyError(name)
 
+    def conditions(self) -> Iterator[Condition]:
+        """Every condition of the file."""
+        arms = (*self.on, *(arm for step in self.steps for arm in (*step.on, *step.then)))
+        written = (self.enter, self.exit, self.goal, *(arm.when for arm in arms))
+        yield from (condition for condition in written if condition is not None)
+
     def following(self, step: Step) -> Go:
         """Where a step leads when nothing of its `then` is true: the next step of the file, else the end."""
         index = self.steps.index(step)

@@ -1,6 +1,6 @@
 """What our people note about a lead, and what he told them: an answer to a person counts as much as a click (D8)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, get_args
@@ -106,21 +106,12 @@ def _refuse_other(connection: Connection, lead_id: int, message_id: int | None) 
 def feedback_answers(definitions: Definitions, track: str) -> tuple[str, ...]:
     """The answers for which the agreement or a program of the track does something, and the usual ones."""
     agreements = [one for one in definitions.agreements if one.track == track]
+    programs = [one for one in definitions.programs if one.track == track]
     asked = [rule.reacted for one in agreements for rule in one.engagement]
-    asked += [leaf for condition in _conditions(definitions, track) for leaf in _reacted(condition)]
+    asked += [leaf for one in programs for condition in one.conditions() for leaf in _reacted(condition)]
     told = [one.argument for one in asked if one.kind == "feedback" and one.argument]
     return tuple(dict.fromkeys([*told, *USUAL]))
 
 
-def _conditions(definitions: Definitions, track: str) -> Iterator[Condition | None]:
-    for program in definitions.programs:
-        if program.track == track:
-            yield from (program.enter, program.exit, program.goal)
-            yield from (arm.when for arm in program.on)
-            for step in program.steps:
-                yield from (arm.when for arm in (*step.on, *step.then))
-
-
-def _reacted(condition: Condition | None) -> Iterable[Reacted]:
-    found = () if condition is None else leaves(condition.node)
-    return (leaf for leaf in found if isinstance(leaf, Reacted))
+def _reacted(condition: Condition) -> Iterable[Reacted]:
+    return (leaf for leaf in leaves(condition.node) if isinstance(leaf, Reacted))

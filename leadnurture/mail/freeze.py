@@ -19,7 +19,6 @@ from sqlalchemy import Connection, Row, text
 from leadnurture.definitions.mails import ASK_LINK, LINKS
 from leadnurture.domain.clicks import HIDDEN_LINK
 from leadnurture.domain.company import Company
-from leadnurture.domain.content import Content
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.language import (
     Language,
@@ -270,7 +269,7 @@ class _Known:
 
     def of_content(self, name: str) -> object:
         """`content.title`."""
-        content = _content(self.definitions, self.row.content)
+        content = self.definitions.find_content(self.row.content)
         if name == "title" and content is not None:
             return content.title_in(self.row.locale)
         if name == "length":
@@ -281,7 +280,7 @@ class _Known:
     def of_session(self, name: str) -> object:
         """What the mail is about: a webinar in the reader's time, an event in that of its place."""
         row, company = self.row, self.definitions.company
-        content = _content(self.definitions, row.session_content)
+        content = self.definitions.find_content(row.session_content)
         if name == "title":
             return row.session_title if content is None else content.title_in(row.locale)
         if row.starts_at is None:
@@ -306,17 +305,12 @@ _VALUES: Final[Mapping[str, Callable[[_Known, str], object]]] = {
 }
 
 
-def _content(definitions: Definitions, name: str | None) -> Content | None:
-    """The content as it is now; None where its file is gone."""
-    return next((one for one in definitions.contents if one.name == name), None)
-
-
 def _appointment(
     row: Row[Any], definitions: Definitions, sender: tuple[str, str], now: datetime
 ) -> Appointment:
     """The seat as an entry of a calendar; its days are the company's, since it takes place there."""
     company = definitions.company
-    content = _content(definitions, row.session_content)
+    content = definitions.find_content(row.session_content)
     starts_at = from_micros(row.starts_at)
     host = urlsplit(company.url).hostname or "localhost"
     return Appointment(

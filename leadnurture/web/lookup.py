@@ -94,7 +94,7 @@ def file(connection: Connection, message_id: int, definitions: Definitions) -> F
 
 def _title(name: str, title: str, definitions: Definitions, locale: str) -> str:
     """Of a content that may be gone from the files."""
-    known = next((each for each in definitions.contents if each.name == name), None)
+    known = definitions.find_content(name)
     return title if known is None else known.title_in(locale)
 
 
