@@ -22,7 +22,7 @@ from leadnurture.engine.calendar import fill_calendar, later_by
 from leadnurture.engine.conditions import NOW
 from leadnurture.engine.current import parsed_program
 from leadnurture.engine.seats import announce
-from leadnurture.engine.sql import run, sql
+from leadnurture.engine.sql import run, sql, wake_leads_of
 from leadnurture.errors import ProjectProblemsError
 from leadnurture.store import Database
 from leadnurture.store.instants import day_number, to_micros
@@ -127,14 +127,10 @@ def _store_contents(
         )
     for name in changed:
         content_name, session = _split(name)
-        run(
-            connection,
-            """
-            UPDATE lead SET look_at = :now
-             WHERE id IN (SELECT lead_id FROM enrollment WHERE status IN ('active', 'paused') AND session_content = :content AND session = :session)
-               AND (look_at IS NULL OR look_at > :now)""",
-            content=content_name, session=session, now=now,
-        )  # fmt: skip
+        waiting = """
+            SELECT lead_id FROM enrollment
+             WHERE status IN ('active', 'paused') AND session_content = :content AND session = :session"""
+        wake_leads_of(connection, waiting, now, content=content_name, session=session)
     return changed
 
 

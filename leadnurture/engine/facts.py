@@ -10,7 +10,7 @@ from leadnurture.domain.condition import Value
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Setting
 from leadnurture.domain.timing import Duration
-from leadnurture.engine.sql import run
+from leadnurture.engine.sql import run, wake_leads_of
 from leadnurture.store.instants import day_number, day_of
 
 
@@ -28,13 +28,7 @@ def set_on_rows(
             )
         else:
             _set_fact(connection, setting.name, stored_value(setting.value, today), rows)
-    run(
-        connection,
-        f"""
-        UPDATE lead SET look_at = :now
-         WHERE id IN (SELECT lead_id FROM work_step WHERE {rows}) AND (look_at IS NULL OR look_at > :now)""",
-        now=now,
-    )
+    wake_leads_of(connection, f"SELECT lead_id FROM work_step WHERE {rows}", now)
 
 
 def _set_fact(connection: Connection, name: str, value: tuple[str | None, float | None], rows: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from leadnurture.engine.sql import run
+from leadnurture.engine.sql import run, wake_leads_of
 from leadnurture.store.instants import DAY, to_micros
 from leadnurture.store.work import empty, work_end, work_move
 
@@ -104,13 +104,7 @@ def end_enrollments(connection: Connection, now: datetime) -> int:
          WHERE w.enrollment_id = enrollment.id AND enrollment.status IN ('active', 'paused')""",
         now=now,
     )
-    run(
-        connection,
-        """
-        UPDATE lead SET look_at = :now
-         WHERE id IN (SELECT lead_id FROM work_end) AND (look_at IS NULL OR look_at > :now)""",
-        now=now,
-    )
+    wake_leads_of(connection, "SELECT lead_id FROM work_end", now)
     return ended
 
 

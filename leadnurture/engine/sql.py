@@ -106,15 +106,16 @@ def lock_leads_of(connection: Connection, leads: str) -> None:
 
 def wake_leads(connection: Connection, lead_ids: Sequence[int], at: datetime) -> None:
     """Makes a look at these leads due at an instant, unless an earlier one is. The caller holds their locks."""
-    chosen = (
-        "id IN (SELECT value FROM json_each(:ids))"
-        if connection.dialect.name == "sqlite"
-        else "id = ANY(:ids)"
-    )
-    ids: object = str(list(lead_ids)) if connection.dialect.name == "sqlite" else list(lead_ids)
-    run(
-        connection,
-        f"UPDATE lead SET look_at = :now WHERE {chosen} AND (look_at IS NULL OR look_at > :now)",
-        ids=ids,
-        now=at,
-    )
+    is_sqlite = connection.dialect.name == "sqlite"
+    chosen = "id IN (SELECT value FROM json_each(:ids))" if is_sqlite else "id = ANY(:ids)"
+    _wake(connection, chosen, at, ids=str(list(lead_ids)) if is_sqlite else list(lead_ids))
+
+
+def wake_leads_of(connection: Connection, leads: str, at: datetime, **values: Any) -> None:  # noqa: ANN401 - SQL parameters
+    """The same for the leads of a sub-select of ours."""
+    _wake(connection, f"id IN ({leads})", at, **values)
+
+
+def _wake(connection: Connection, chosen: str, at: datetime, **values: Any) -> None:  # noqa: ANN401 - as above
+    wake = f"UPDATE lead SET look_at = :now WHERE {chosen} AND (look_at IS NULL OR look_at > :now)"
+    run(connection, wake, now=at, **values)

@@ -19,7 +19,7 @@ from leadnurture.engine.conditions import Scope, compile_condition
 from leadnurture.engine.look_statements import statements_of
 from leadnurture.engine.moves import count_moves, resume_enrollments
 from leadnurture.engine.reactions import earn_points, show_interest
-from leadnurture.engine.sql import run, some
+from leadnurture.engine.sql import run, some, wake_leads_of
 from leadnurture.store.tables import Handoff, Lead, StageChange
 from leadnurture.store.work import (
     empty,
@@ -64,11 +64,7 @@ def take_back(connection: Connection, definitions: Definitions, now: datetime) -
     went_back = _go_back(connection, now)
     _find_stages(connection, definitions, now)
     withdrawn = _step_back(connection, now)
-    run(
-        connection,
-        f"UPDATE lead SET look_at = :now WHERE id IN ({CHANGED}) AND (look_at IS NULL OR look_at > :now)",
-        now=now,
-    )
+    wake_leads_of(connection, CHANGED, now)
     return TakenBack(lost, again, went_back, withdrawn)
 
 
