@@ -4,16 +4,17 @@ Said once, it holds everywhere: the shelf offers nothing about unwanted topics, 
 them, and the claim of every mail asks for topics, pace and pause again.
 """
 
-from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, select, update
 
+from leadnurture.domain.timing import Duration
 from leadnurture.engine.current import current_definitions
+from leadnurture.engine.facts import later
 from leadnurture.engine.identity import lead_id_of
 from leadnurture.engine.sql import lock_leads, run, some, wake_leads
 from leadnurture.errors import InvalidInputError
@@ -145,11 +146,8 @@ def _free(connection: Connection, lead_id: int, former: datetime, now: datetime)
 
 def _months_later(now: datetime, months: int, zone: str) -> datetime:
     """The local midnight so many months on; of a shorter month the last day."""
-    today = now.astimezone(ZoneInfo(zone)).date()
-    years, month = divmod(today.month - 1 + months, 12)
-    year, month = today.year + years, month + 1
-    day = min(today.day, monthrange(year, month)[1])
-    return datetime(year, month, day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    day = later(now.astimezone(ZoneInfo(zone)).date(), Duration(months, "months"))
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
 def _told(choice: Choice, topics: Iterable[str], paused_until: datetime | None) -> str:
