@@ -24,9 +24,8 @@ TASK_LIVES: Final = timedelta(days=30)
 # Unreserved in a URL, never quoted, and not the separator of the signature.
 SEPARATOR: Final = "~"
 SHAPE: Final = re.compile(r"[0-9]+~[A-Za-z0-9_.~%-]*\.[A-Za-z0-9_-]+")
-
-
 ANSWER: Final = re.compile(r"[^@+]+\+([0-9]{1,18})-([a-z2-7]{16})@[^@]+")
+"""An address at which a mail of ours is answered."""
 
 
 class Click(NamedTuple):
@@ -210,10 +209,7 @@ class Links:
 
     def read_handoff(self, token: str, now: datetime) -> int | None:
         """The handoff that may be decided; None once the link is older than 14 days."""
-        parts = self._read("handoff", token)
-        if parts is None or now - datetime.fromtimestamp(int(parts[1]), UTC) > HANDOFF_LIVES:
-            return None
-        return parts[0]
+        return self._read_living("handoff", token, now, HANDOFF_LIVES)
 
     def read_ask(self, token: str) -> int | None:
         """The message whose questions are answered."""
@@ -225,13 +221,16 @@ class Links:
 
         Shares its path with `read_ask`, never its tokens.
         """
-        parts = self._read("task", token)
-        if parts is None or now - datetime.fromtimestamp(int(parts[1]), UTC) > TASK_LIVES:
-            return None
-        return parts[0]
+        return self._read_living("task", token, now, TASK_LIVES)
 
     def _sign(self, action: str, number: int, rest: str | int) -> str:
         return self._signers[action].sign(f"{number}{SEPARATOR}{quote(str(rest), safe='')}").decode()
+
+    def _read_living(self, action: str, token: str, now: datetime, lives: timedelta) -> int | None:
+        parts = self._read(action, token)
+        if parts is None or now - datetime.fromtimestamp(int(parts[1]), UTC) > lives:
+            return None
+        return parts[0]
 
     def _read(self, action: str, token: str) -> tuple[int, str] | None:
         """What we signed.
