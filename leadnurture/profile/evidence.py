@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 from leadnurture import engine
 from leadnurture.domain.condition import Compare, Condition, DaysUntil, Fact, Has, Known, OneOf, Term, leaves
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.vocabulary import SILENT_KINDS, TRACKS
+from leadnurture.domain.vocabulary import SILENT_KINDS, TRACKS, Track
 from leadnurture.profile.telling import Value, fact_told, fact_value, number_told, told
 from leadnurture.store.tables import metadata
 
@@ -92,7 +92,7 @@ class Evidence:
     lead_id: int
     name: str
     email: str
-    track: str
+    track: Track
     stage: str
     role: str
     country: str

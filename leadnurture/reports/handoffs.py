@@ -43,7 +43,7 @@ class HandoffRow:
     """One handoff with all that helps to decide it."""
 
     id: int
-    track: str
+    track: Track
     status: str
     evidence: Evidence
     score: int

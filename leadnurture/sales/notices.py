@@ -102,8 +102,7 @@ def send_notices(
     failures: list[tuple[int, str]] = []
     for row in claimed:
         values = partial(_values, row, known[row.lead_id], definitions, links, now)
-        track: Track = "clients" if known[row.lead_id].track == "clients" else "prospects"
-        trouble = _try(row, folder, send, values, definitions, track)
+        trouble = _try(row, folder, send, values, definitions, known[row.lead_id].track)
         database.run(partial(_mark, notice_id=row.id, trouble=trouble, now=now))
         if trouble:
             failures.append((row.id, trouble))

@@ -17,7 +17,7 @@ from leadnurture import engine, mail, reports
 from leadnurture.domain.agreement import ReturnReason
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.language import hours_told, language_of, place_told, weekday_told
-from leadnurture.domain.vocabulary import ReactionKind
+from leadnurture.domain.vocabulary import ReactionKind, Track
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.profile import telling
 from leadnurture.web import lookup
@@ -145,7 +145,7 @@ def _seat_page(
         "seat": seat,
         "declines": declines,
         "answered": answered,
-        "when": "" if seat.starts_at is None else _local_time(seat),
+        "when": _local_time(seat),
         "obstacle": seat.obstacle(site.project.clock()),
     }
     return site.page("seat.html", values, locale=seat.locale)
@@ -243,16 +243,15 @@ def handoff_page(site: Site, row: reports.HandoffRow, *, was_late: bool = False)
     return site.page("handoff.html", values)
 
 
-def return_reasons(definitions: Definitions, track: str) -> list[dict[str, Any]]:
+def return_reasons(definitions: Definitions, track: Track) -> list[dict[str, Any]]:
     """The reasons for which the agreement lets sales return a lead, what each asks, and what follows."""
-    agreement = next(each for each in definitions.agreements if each.track == track)
     return [
         {
             "reason": known.reason,
             "next": _next(definitions, known),
             "asked": [put_about(question) for question in (known.ask.questions if known.ask else ())],
         }
-        for known in agreement.returns
+        for known in definitions.agreement(track).returns
     ]
 
 
