@@ -17,7 +17,7 @@ from leadnurture.definitions import load_ask
 from leadnurture.domain.asking import DONE, REFUSED, Ask, Question, answer_of, plain, unanswered
 from leadnurture.domain.condition import Value
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.vocabulary import ReactionKind
+from leadnurture.domain.vocabulary import ReactionKind, Track
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.known import NO_ANSWER, known_facts, lock_account, set_known
 from leadnurture.engine.preferences import want_topic
@@ -74,7 +74,7 @@ class Asking:
     lead_id: int
     email: str
     name: str
-    track: str
+    track: Track
     account: str
     ask: Ask | None
     left: tuple[Question, ...]
@@ -107,7 +107,7 @@ def asked_by_mail(connection: Connection, message_id: int) -> Asking | None:
     if row is None:
         return None
     definitions = current_definitions(connection)
-    content = next((each for each in definitions.contents if each.name == row.content), None)
+    content = definitions.find_content(row.content)
     said = _said(connection, answers.c.message_id == message_id)
     asking = _asking(connection, row, content.ask if content else None, said)
     sent_at = row.sent_at or row.attempt_at
@@ -200,14 +200,11 @@ def _answer(
     given = replace(given, answer=plain(given.answer))
     lock_account(connection, ask().lead_id)
     asking = ask()  # as it is now that nobody else can answer
-    if (
-        asking.task is not None
-        and asking.task.status == "open"
-        and (given.name, given.answer) == ("", REFUSED)
-    ):
-        _close(connection, asking, REFUSED, given, now)
+    task = asking.task
+    if task is not None and task.status == "open" and (given.name, given.answer) == ("", REFUSED):
+        _close(connection, task, REFUSED, given, now)
         return Answered("taken", ask())
-    if asking.task is not None and (asking.task.status != "open" or given.name in asking.said):
+    if task is not None and (task.status != "open" or given.name in asking.said):
         return Answered("known", asking)
     question, value = _meant(asking, given)
     if question is not None and question.about == "consent" and asking.has_left:
@@ -217,8 +214,8 @@ def _answer(
     reaction = _write(connection, asking, given, now)
     if question is not None and value is not None:
         _learn(connection, asking, question, value, given, reaction, now)
-    if asking.task is not None and not ask().left:
-        _close(connection, asking, "done", given, now)
+    if task is not None and not ask().left:
+        _close(connection, task, DONE, given, now)
     wake_leads(connection, [asking.lead_id], now)
     return Answered("taken", ask())
 
@@ -290,7 +287,7 @@ def _show_interest(
     now: datetime,
 ) -> None:
     """An interest of his own words lives as long as one that he shows."""
-    live = definitions.agreement("clients" if asking.track == "clients" else "prospects").live
+    live = definitions.agreement(asking.track).live
     run(
         connection,
         """
@@ -319,11 +316,9 @@ def _consent(connection: Connection, asking: Asking, purpose: str, given: Given,
 
 
 def _close(
-    connection: Connection, asking: Asking, status: Literal["done", "refused"], given: Given, now: datetime
+    connection: Connection, task: Row[Any], status: Literal["done", "refused"], given: Given, now: datetime
 ) -> None:
     """The task is done, or cannot be: then the step that waits for it takes `otherwise`."""
-    task = asking.task
-    assert task is not None  # noqa: S101 - asked by the caller
     by = given.by or "the lead"
     run(
         connection,
@@ -332,9 +327,9 @@ def _close(
          WHERE id = :id AND status = 'open'""",
         status=status, now=now, by=by, note=given.note, id=task.id,
     )  # fmt: skip
-    if status == "done":
+    if status == DONE:
         return
-    audit(connection, given.actor or by, "refused a task", f"lead {asking.lead_id}", now, detail=given.note)
+    audit(connection, given.actor or by, "refused a task", f"lead {task.lead_id}", now, detail=given.note)
     run(
         connection,
         """
@@ -342,4 +337,4 @@ def _close(
          WHERE id = :id AND step = :step AND visit = :visit AND status IN ('active', 'paused') AND acted AND trouble IS NULL""",
         id=task.enrollment_id, step=task.step, visit=task.visit, now=now,
     )  # fmt: skip
-    wake_leads(connection, [asking.lead_id], now)
+    wake_leads(connection, [task.lead_id], now)

@@ -552,19 +552,15 @@ class _Builder:
 
     def _note_ways_back(self) -> Executable | None:
         """Where those stand whom a click moves on, should it prove a machine's. None where no way asks for one."""
-        by_click = [
-            index
-            for index, way in enumerate(self.ways)
-            if way.condition is not None and _asks_for_click(way.condition)
-        ]
+        fired: list[Any] = [null()] * len(self.ways)
+        by_click: list[int] = []
+        for index, way in enumerate(self.ways):
+            if way.condition is not None and _asks_for_click(way.condition):
+                single = fired_by(way.condition, self._scope(way))
+                fired[index] = null() if single is None else single
+                by_click.append(index)
         if not by_click:
             return None
-        fired: list[Any] = [null()] * len(self.ways)
-        for index in by_click:
-            condition = self.ways[index].condition
-            assert condition is not None  # noqa: S101 - chosen above
-            single = fired_by(condition, self._scope(self.ways[index]))
-            fired[index] = null() if single is None else single
         columns = [
             "enrollment_id", "lead_id", "reaction_id", "left_at", "step", "visit", "arrived_at", "seen_reaction_id", "acted", "why",
             "message_id", "content", "session_content", "session", "deadline_at",
