@@ -24,7 +24,16 @@ from leadnurture.engine.calendar import (
 from leadnurture.engine.clicks import RawClick, keep_click, next_judging
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.handoffs import Decided, decide_handoff
-from leadnurture.engine.identity import CRM, EMAIL, FORMER, addresses_of, find_lead, lead_id_of, leads_by_key
+from leadnurture.engine.identity import (
+    CRM,
+    EMAIL,
+    FORMER,
+    addresses_of,
+    find_lead,
+    lead_id_of,
+    leads_by_key,
+    numbers_of,
+)
 from leadnurture.engine.judging import Judged, judge, revise_click
 from leadnurture.engine.leads import Imported, LeadInput, import_leads
 from leadnurture.engine.look import Looked, look, next_look
@@ -112,6 +121,7 @@ __all__ = [
     "next_judging",
     "next_look",
     "next_opening",
+    "numbers_of",
     "preferences_of",
     "record_feedback",
     "record_in",

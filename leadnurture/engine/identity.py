@@ -77,6 +77,12 @@ def addresses_of(connection: Connection, lead_id: int) -> tuple[str, ...]:
     return (*connection.scalars(main), *connection.scalars(others))
 
 
+def numbers_of(connection: Connection, lead_id: int) -> tuple[int, ...]:
+    """Every number of a lead, that of now first."""
+    former = select(keys.c.key).where(keys.c.lead_id == lead_id, keys.c.system == FORMER).order_by(keys.c.key)
+    return (lead_id, *map(int, connection.scalars(former)))
+
+
 def _keyed(system: str, told: Collection[str]) -> Select[tuple[int]]:
     return select(keys.c.lead_id).where(keys.c.system == system, keys.c.key.in_(told))
 

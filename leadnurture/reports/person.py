@@ -27,9 +27,10 @@ def person(connection: Connection, lead_ref: int | str, now: datetime) -> dict[s
     """
     lead = engine.find_lead(connection, lead_ref)
     addresses = engine.addresses_of(connection, lead.id)
+    numbers = engine.numbers_of(connection, lead.id)
     told: dict[str, Any] = {"exported_at": now.isoformat(), "lead": _plain(lead)}
     for table in metadata.sorted_tables:
-        wanted = _his(table, lead, addresses)
+        wanted = _his(table, lead, addresses, numbers)
         if wanted is not None:
             order = list(table.primary_key.columns)
             rows = connection.execute(select(table).where(wanted).order_by(*order))
@@ -37,17 +38,20 @@ def person(connection: Connection, lead_ref: int | str, now: datetime) -> dict[s
     return told
 
 
-def _his(table: Table, lead: Row[Any], addresses: Collection[str]) -> ColumnElement[bool] | None:
+def _his(
+    table: Table, lead: Row[Any], addresses: Collection[str], numbers: Collection[int]
+) -> ColumnElement[bool] | None:
     """Which rows of a table are about him; None where none can be."""
     columns = table.c
     found: ColumnElement[bool] | None
     match table.name:
         case "audit":
-            found = columns.subject == f"lead {lead.id}"
+            found = columns.subject.in_([f"lead {number}" for number in numbers])
         case "suppression":
             found = columns.email_key.in_(addresses)
         case "lead_merge":
-            found = columns.kept_id == lead.id
+            # One that was undone has put aside what is another person's.
+            found = columns.kept_id.in_(numbers) & columns.undone_at.is_(None)
         case "account":
             found = columns.id == lead.account_id
         case "account_fact" | "product":

@@ -1,5 +1,6 @@
 """Two leads who are one person: nothing of either is lost, nothing counts twice, and it can be undone."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from leadnurture.engine import (
 )
 from leadnurture.engine.changes import OF_LEADS
 from leadnurture.errors import InvalidInputError, NotFoundError
-from leadnurture.reports import journey
+from leadnurture.reports import journey, person
 from leadnurture.store import Database
 from leadnurture.store.tables import metadata
 from tests.engine.driver import Company, define
@@ -264,6 +265,24 @@ def test_a_merge_of_a_merge_leads_on_and_is_undone_in_turn(company: Company, twi
     assert everything(company.database) == before
     with pytest.raises(InvalidInputError, match="undone already"):
         undo_merge(company.database, first, "dana", company.now)
+
+
+def test_the_copy_holds_what_was_noted_of_both_and_once_undone_of_one(
+    company: Company,
+) -> None:
+    first, second, third = (company.lead(name) for name in ("anna", "bert", "carl"))
+    add_note(company.database, first, "Met at the fair", "dana", company.now)
+    merges = [merge(company, second, first), merge(company, third, second)]
+    with company.database.read() as connection:
+        held = person(connection, third, company.now)
+    assert [row["act"] for row in held["audit"]] == ["noted something", "merged leads", "merged leads"]
+    assert [row["id"] for row in held["lead_merge"]] == merges
+    for number in reversed(merges):
+        undo_merge(company.database, number, "dana", company.now)
+    with company.database.read() as connection:
+        held = person(connection, second, company.now)
+    assert held["lead_merge"] == []
+    assert not {"anna", "carl"} & set(re.findall(r"\w+", str(held)))
 
 
 def test_an_unsubscribe_of_the_one_holds_for_the_one_they_become(
