@@ -516,8 +516,8 @@ def told_sales(company: Company) -> None:
     """The notice of the offer has been sent."""
     with company.database.write() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO notice (handoff_id, kind, person, status, planned_at, attempts)"
-            " SELECT id, 'handoff', 'lena', 'sent', 0, 1 FROM handoff"
+            "INSERT INTO notice (lead_id, handoff_id, kind, person, status, planned_at, attempts)"
+            " SELECT lead_id, id, 'handoff', 'lena', 'sent', 0, 1 FROM handoff"
         )
 
 
