@@ -35,7 +35,7 @@ from leadnurture.engine.identity import (
     numbers_of,
 )
 from leadnurture.engine.judging import Judged, judge, revise_click
-from leadnurture.engine.leads import Imported, LeadInput, import_leads
+from leadnurture.engine.leads import Imported, import_leads
 from leadnurture.engine.look import Looked, look, next_look
 from leadnurture.engine.merging import Merged, merge_leads, undo_merge
 from leadnurture.engine.notes import CHANNELS, Channel, Feedback, add_note, feedback_answers, record_feedback
@@ -53,6 +53,7 @@ from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep
 from leadnurture.engine.rescoring import Comparison, Crossing, Rescored, compare_agreements, rescore
 from leadnurture.engine.sending import Settled, settle_by_hand, settle_messages
 from leadnurture.engine.sql import lock_leads, wake_leads
+from leadnurture.engine.told_leads import LeadInput
 from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
 
 __all__ = [

@@ -14,8 +14,8 @@ from leadnurture.domain.asking import Ask, answer_of
 from leadnurture.domain.condition import Value
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.facts import stored_value
-from leadnurture.engine.leads import account_key
 from leadnurture.engine.sql import lock_leads, run, sql
+from leadnurture.engine.told_leads import account_key
 from leadnurture.errors import InvalidInputError
 from leadnurture.store.tables import Account, AccountFact, Lead, LeadFact
 

@@ -9,8 +9,7 @@ from sqlalchemy import text
 
 from leadnurture.domain.content import Session
 from leadnurture.domain.timing import Duration
-from leadnurture.engine import NewReaction, import_leads, look, merge_leads, record_reactions
-from leadnurture.engine.leads import LeadInput
+from leadnurture.engine import LeadInput, NewReaction, import_leads, look, merge_leads, record_reactions
 from leadnurture.mail import Accepted, recover, show
 from leadnurture.mail.delivery import LEASE, Delivery, mail_of
 from leadnurture.mail.showing import invite_of
