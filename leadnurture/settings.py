@@ -164,7 +164,7 @@ class Settings(BaseSettings):
 def _webinar_secrets(told: str) -> list[tuple[str, bytes]]:
     """Names and secrets. ValueError, which repeats no secret, for what is none."""
     found = []
-    for pair in re.split(r"[\s,]+", told.strip()):
+    for pair in filter(None, re.split(r"[\s,]+", told)):
         name, _, secret = pair.partition("=")
         try:
             key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)

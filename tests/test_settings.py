@@ -7,6 +7,8 @@ import pytest
 from leadnurture.errors import SettingError
 from leadnurture.settings import PREFIX, Settings, load_settings
 
+SECRET_OF_24 = "whsec_eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4"
+
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,3 +117,26 @@ def _documented() -> Iterator[str]:
 def test_every_setting_is_documented_and_nothing_else_is() -> None:
     settings = {PREFIX + name.upper() for name in Settings.model_fields if name != "project"}
     assert set(_documented()) == settings | {"LEADNURTURE_SECRETS_DIR"}
+
+
+@pytest.mark.parametrize(
+    "told", ["zoom", "zoom=", "zoom=whsec_abc", "Zoom=" + SECRET_OF_24, "zoom=" + SECRET_OF_24 + " x"]
+)
+def test_a_secret_of_a_platform_that_is_none_is_refused_and_never_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setenv("LEADNURTURE_WEBINAR_SECRETS", told)
+    with pytest.raises(
+        SettingError, match="LEADNURTURE_WEBINAR_SECRETS: must be names and secrets"
+    ) as refused:
+        load_settings(tmp_path)
+    assert SECRET_OF_24 not in str(refused.value)
+
+
+def test_a_platform_may_have_two_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "LEADNURTURE_WEBINAR_SECRETS", f"zoom={SECRET_OF_24}, zoom={SECRET_OF_24[6:]} b={SECRET_OF_24}"
+    )
+    settings = load_settings(tmp_path)
+    assert settings.secrets_of("zoom") == (b"x" * 24, b"x" * 24)
+    assert settings.secrets_of("c") == ()

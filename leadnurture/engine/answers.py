@@ -20,6 +20,7 @@ from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.known import NO_ANSWER, known_facts, lock_account, set_known
+from leadnurture.engine.preferences import want_topic
 from leadnurture.engine.reactions import NewReaction, record_in
 from leadnurture.engine.sql import run, some, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
@@ -275,6 +276,7 @@ def _learn(
         run(connection, "UPDATE lead SET language = :said WHERE id = :id", said=str(value), id=asking.lead_id)
     elif question.about == "interest":
         _show_interest(connection, current_definitions(connection), asking, str(value), reaction, now)
+        want_topic(connection, asking.lead_id, str(value))
     elif question.about == "consent":
         _consent(connection, asking, question.purpose, given, now)
 

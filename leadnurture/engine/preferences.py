@@ -96,6 +96,11 @@ def choose_preferences(database: Database, ref: int, choice: Choice, by: str, no
     database.run(choose)
 
 
+def want_topic(connection: Connection, lead_id: int, topic: str) -> None:
+    """Whoever asks for a topic wants mail about it again. The caller holds his lock."""
+    connection.execute(delete(unwanted).where(unwanted.c.lead_id == lead_id, unwanted.c.topic == topic))
+
+
 def _refuse_unknown(choice: Choice, topics: Iterable[str], locales: Iterable[str]) -> None:
     known = (
         not choice.topics - set(topics)

@@ -1041,7 +1041,7 @@ class Inbox(Row, table=True):
     )
     id: int | None = row_id()
     source: str
-    """sendgrid, inbound, leads, reactions: who reads it."""
+    """sendgrid, inbound, webinar, leads, reactions: who reads it."""
     key: str | None = None
     """A hash of the bytes, where the same bytes say the same again."""
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

@@ -11,7 +11,9 @@ from fastapi import APIRouter, Form, Path, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from leadnurture import engine, reports
+from leadnurture.domain.language import language_of
 from leadnurture.domain.vocabulary import Track
+from leadnurture.web import lookup
 from leadnurture.web.desk import acting_as
 from leadnurture.web.doorkeeper import READ
 from leadnurture.web.doors import LONGEST_NOTE, BrokenLinkError, plain
@@ -89,7 +91,15 @@ def _put(site: Site, asking: engine.Asking, name: str) -> Put:
     question = asking.ask.question(name) if asking.ask else None
     if question is None:
         raise BrokenLinkError
-    return put_to_lead(question, site.definitions().company, asking.email)
+    return put_to_lead(question, site.definitions().company, asking.email, language_of(_locale(site, asking)))
+
+
+def _locale(site: Site, asking: engine.Asking) -> str:
+    """The one that whoever is asked reads."""
+    company = site.definitions().company
+    with site.project.database.read() as connection:
+        who = lookup.reader(connection, asking.lead_id, company)
+    return company.locales[0] if who is None else who.locale
 
 
 def _page(
@@ -106,7 +116,7 @@ def _page(
             (_put(site, asking, name), said) for name, said in asking.said.items() if _is_asked(asking, name)
         ],
     }
-    return site.page("ask.html", values)
+    return site.page("ask.html", values, locale=_locale(site, asking))
 
 
 def _is_asked(asking: engine.Asking, name: str) -> bool:

@@ -1,10 +1,13 @@
 """A question in words: its title, its buttons or its field. For a lead, for a task, for a return."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from leadnurture.domain.asking import NO, YES, Question
 from leadnurture.domain.company import Company
+from leadnurture.domain.language import Language, name_of
+from leadnurture.web.saying import told
 
 TITLES: Final = {
     "interest": "What should we write to you about?",
@@ -25,11 +28,10 @@ ABOUT_HIM: Final = {
     "account.name": "Company",
 }  # fmt: skip
 """The same questions, put to one of our people about somebody else."""
-LANGUAGES: Final = {
-    "cs": "Čeština", "da": "Dansk", "de": "Deutsch", "en": "English", "es": "Español", "fi": "Suomi",
-    "fr": "Français", "it": "Italiano", "nb": "Norsk", "nl": "Nederlands", "no": "Norsk", "pl": "Polski",
-    "pt": "Português", "sv": "Svenska",
-}  # fmt: skip
+PROMISE: Final = "With your yes, {company} writes to you from time to time."
+PROMISE_ABOUT: Final = "With your yes, {company} writes to you from time to time about {topics}."
+WAY_OUT: Final = "Each mail has a link to stop."
+"""What a lead agrees to: the wording of his consent, in the language in which he read it."""
 FIELDS: Final = {"date": "date", "number": "number", "text": "text"}
 
 
@@ -60,15 +62,20 @@ class Put:
         return " ".join(filter(None, (self.title, self.hint, *(choice.text for choice in self.choices))))
 
 
-def put_to_lead(question: Question, company: Company, email: str) -> Put:
-    """A question on the page of a lead."""
+def put_to_lead(question: Question, company: Company, email: str, language: Language) -> Put:
+    """A question on the page of a lead, in a language."""
+    say = partial(told, language)
     if question.about == "consent":
-        topics = f" about {_listed(company.topics)}" if company.topics else ""
-        yes = f"With your yes, {company.name} writes to you from time to time{topics}."
-        hint = f"{yes} Each mail has a link to stop."
-        return Put(question.name, TITLES["consent"], hint, (Choice(YES, f"Yes, write to {email}"),))
-    title = TITLES.get(question.name) or f"{_label(question)}?"
-    return Put(question.name, title, HINTS.get(question.about, ""), _choices(question), _field(question))
+        promise = PROMISE_ABOUT if company.topics else PROMISE
+        yes = say(promise, company=company.name, topics=_listed(company.topics, say("and")))
+        hint = f"{yes} {say(WAY_OUT)}"
+        button = Choice(YES, say("Yes, write to {email}", email=email))
+        return Put(question.name, say(TITLES["consent"]), hint, (button,))
+    known = TITLES.get(question.name)
+    title = say(known) if known else f"{_label(question, say('on which day'))}?"
+    hint = say(HINTS[question.about]) if question.about in HINTS else ""
+    choices = tuple(replace(each, text=say(each.text)) for each in _choices(question))
+    return Put(question.name, title, hint, choices, _field(question))
 
 
 def put_about(question: Question) -> Put:
@@ -78,11 +85,11 @@ def put_about(question: Question) -> Put:
     return Put(question.name, title, choices=choices, field=_field(question))
 
 
-def _label(question: Question) -> str:
+def _label(question: Question, on_which_day: str = "on which day") -> str:
     """`Budget: on which day` for `budget_on`, a date."""
     words = question.name.removeprefix("account.").replace("_", " ").replace("-", " ")
     if question.kind == "date":
-        words = f"{words.removesuffix(' on')}: on which day"
+        words = f"{words.removesuffix(' on')}: {on_which_day}"
     return words[:1].upper() + words[1:]
 
 
@@ -90,9 +97,7 @@ def _choices(question: Question) -> tuple[Choice, ...]:
     if question.kind == "flag":
         return (Choice(YES, "Yes"), Choice(NO, "No"))
     if question.about == "language":
-        return tuple(
-            Choice(each, LANGUAGES.get(each.partition("-")[0], each), each) for each in question.choices
-        )
+        return tuple(Choice(each, name_of(each), each) for each in question.choices)
     return tuple(Choice(each, _word(each)) for each in question.choices)
 
 
@@ -105,6 +110,5 @@ def _field(question: Question) -> str:
     return "" if question.choices or question.kind == "flag" else FIELDS[question.kind]
 
 
-def _listed(words: tuple[str, ...]) -> str:
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
+def _listed(words: tuple[str, ...], last_word: str) -> str:
+    return f" {last_word} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

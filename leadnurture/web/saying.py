@@ -44,6 +44,43 @@ GERMAN: Final[Mapping[str, str]] = {
     "No mail for {number} months": "{number} Monate keine Mail",
     "Which language do you prefer?": "Welche Sprache ist Ihnen lieber?",
     "Save": "Speichern",
+    # A question
+    "Thank you": "Danke",
+    "{email} gets no more mail from us, and your yes does not change that.": (
+        "{email} bekommt keine Mails mehr von uns, und Ihr Ja ändert daran nichts."
+    ),
+    "If you want our mails again, write to us.": "Wenn Sie wieder welche möchten, schreiben Sie uns.",
+    "If you did not ask for this, close the page. Without a yes nothing changes.": (
+        "Wenn Sie nicht darum gebeten haben, schließen Sie die Seite. Ohne ein Ja ändert sich nichts."
+    ),
+    "That is all we wanted to know.": "Mehr wollten wir nicht wissen.",
+    "Everything is answered already.": "Es ist schon alles beantwortet.",
+    "What you told us": "Was Sie uns gesagt haben",
+    "Change": "Ändern",
+    "Change the answer: {title}": "Antwort ändern: {title}",
+    "Your answer": "Ihre Antwort",
+    "What should we write to you about?": "Worüber sollen wir Ihnen schreiben?",
+    "Shall we write to you?": "Dürfen wir Ihnen schreiben?",
+    "What do you say?": "Was meinen Sie?",
+    "What is your first name?": "Wie ist Ihr Vorname?",
+    "What is your last name?": "Wie ist Ihr Nachname?",
+    "What is your role?": "Welche Aufgabe haben Sie?",
+    "In which country do you work?": "In welchem Land arbeiten Sie?",
+    "For which company do you work?": "Für welche Firma arbeiten Sie?",
+    "One choice is enough.": "Eine Wahl genügt.",
+    "All further mails come in it.": "Alle weiteren Mails kommen in dieser Sprache.",
+    "With your yes, {company} writes to you from time to time.": (
+        "Mit Ihrem Ja schreibt {company} Ihnen von Zeit zu Zeit."
+    ),
+    "With your yes, {company} writes to you from time to time about {topics}.": (
+        "Mit Ihrem Ja schreibt {company} Ihnen von Zeit zu Zeit über {topics}."
+    ),
+    "Each mail has a link to stop.": "Jede Mail hat einen Link, um aufzuhören.",
+    "Yes, write to {email}": "Ja, schreiben Sie an {email}",
+    "on which day": "an welchem Tag",
+    "and": "und",
+    "Yes": "Ja",
+    "No": "Nein",
     # A file
     "It is yours. There is no form to fill in.": "Es gehört Ihnen. Sie müssen kein Formular ausfüllen.",
     "Open the article": "Artikel öffnen",
@@ -73,6 +110,12 @@ GERMAN: Final[Mapping[str, str]] = {
     "Register, keep a seat for me": "Anmelden, Platz freihalten",
 }
 SAID: Final[Mapping[Language, Mapping[str, str]]] = {"en": {}, "de": GERMAN}
+
+
+def told(language: Language, sentence: str, /, **values: object) -> str:
+    """The same as plain text, not as HTML: what the company wrote itself stays as it is."""
+    words = SAID[language].get(sentence, sentence)
+    return words.format(**values) if values else words
 
 
 def said(language: Language, sentence: str, /, **values: object) -> Markup:

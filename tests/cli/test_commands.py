@@ -94,7 +94,7 @@ def test_a_replay_reads_what_lies_in_the_inbox(run: Run, project: Path) -> None:
         assert json.loads(told.stdout) == {"read": read, "failed": 0}
     assert run("replay", "--since", "2026-12-09").stdout == "0 posts read, 0 failed.\n"
     assert json.loads(run("status", "--format", "json").stdout)["leads"] == 1
-    assert "sendgrid, inbound, leads, reactions" in run("replay", "--source", "sendgird").stderr
+    assert "sendgrid, inbound, webinar, leads, reactions" in run("replay", "--source", "sendgird").stderr
 
 
 def test_a_mail_whose_outcome_is_known_is_not_settled_by_hand(run: Run) -> None:

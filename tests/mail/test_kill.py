@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from leadnurture.engine import judge
 from leadnurture.inbox import posts as inbox
 from leadnurture.mail import deliver, receive_sendgrid_events, recover
 from leadnurture.mail.delivery import LEASE
@@ -96,6 +97,7 @@ def test_every_event_that_was_answered_is_recorded_whenever_the_process_dies(
 
     read_all(scene, MACHINE + inbox.LEASE)
     assert {row.status for row in scene.rows("inbox")} == {"done"}
+    judge(scene.database, NOW + timedelta(hours=1))
     kinds = Counter(row.kind for row in scene.rows("reaction"))
     assert kinds == {"delivered": MAILS, "clicked": MAILS}
     assert [row.outcome for row in scene.rows("inbox_item")] == ["recorded"] * 2 * MAILS

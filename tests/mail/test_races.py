@@ -1,17 +1,22 @@
 """What races on PostgreSQL, stepped: two connections, one of which waits for the other."""
 
+import random
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, select, text
 
 from leadnurture.engine import NewReaction, lock_leads, record_in
+from leadnurture.mail import deliver
 from leadnurture.mail.claim import Claimed, claim, reserve
 from leadnurture.mail.freeze import Freezer
 from leadnurture.store import Database, open_database
+from tests.mail.providers import Kept
 from tests.mail.scene import LINKS, MACHINE, NOW, Scene
 from tests.mail.seats import STARTS, Seats
 
@@ -69,6 +74,63 @@ def test_nothing_is_claimed_once_an_unsubscribe_has_committed(race: Scene) -> No
     claiming.join()
     assert claiming.claimed.mails == ()
     assert race.row("message", message_id).status == "cancelled"
+
+
+CLONES = {
+    "lead": {"id": "id + g", "email": "'lead' || g + 1", "email_key": "'lead' || g + 1"},
+    "consent": {"lead_id": "lead_id + g"},
+    "enrollment": {"id": "id + g", "lead_id": "lead_id + g", "message_id": "message_id + g"},
+    "message": {"id": "id + g", "lead_id": "lead_id + g", "enrollment_id": "enrollment_id + g"},
+}
+
+
+def crowd(scene: Scene, size: int) -> list[int]:
+    """So many leads, each with a mail that is due; their ids."""
+    first = scene.lead(1)
+    scene.message(first)
+    with scene.database.write() as connection:
+        for table, changed in CLONES.items():
+            names = [column.name for column in scene.tables[table].columns]
+            values = ", ".join(changed.get(name, name) for name in names)
+            rows = f"SELECT {values} FROM {table}, generate_series(1, {size - 1}) AS g"  # noqa: S608 - our own words
+            connection.execute(text(f"INSERT INTO {table} ({', '.join(names)}) {rows}"))
+    return list(range(first, first + size))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_ten_thousand_mails_race_the_unsubscribes_of_half_of_their_readers(race: Scene) -> None:
+    leads = crowd(race, 10_000)
+    leaving = random.Random(2026).sample(leads, 5_000)
+    provider = Kept()
+    messages = race.tables["message"]
+    too_late: set[int] = set()
+    """Mails that nobody had claimed at the commit of the unsubscribe: the lead is locked meanwhile."""
+
+    def leave(connection: Connection, ids: list[int]) -> set[int]:
+        lock_leads(connection, sorted(ids))
+        record_in(
+            connection, [NewReaction("unsubscribed", f"u{one}", "web", lead_id=one) for one in ids], NOW
+        )
+        unclaimed = select(messages.c.id).where(messages.c.lead_id.in_(ids), messages.c.attempt == 0)
+        return set(connection.scalars(unclaimed))
+
+    def send() -> None:
+        while deliver(race.database, provider, LINKS, NOW, machine_now=MACHINE, limit=500).sent:
+            pass
+
+    with ThreadPoolExecutor(2) as senders:
+        sending = [senders.submit(send) for _ in range(2)]
+        for start in range(0, len(leaving), 10):
+            too_late |= race.database.run(partial(leave, ids=leaving[start : start + 10]))
+        for one in sending:
+            one.result()
+    sent = provider.ids
+    assert len(sent) == len(set(sent))
+    assert too_late.isdisjoint(sent)
+    assert len(too_late) > 500
+    assert len(sent) > 5_000
+    assert len(sent) + len(too_late) == len(leads)
 
 
 def test_an_unsubscribe_that_is_told_by_its_row_alone_is_seen_too(race: Scene) -> None:

@@ -145,6 +145,12 @@ def test_a_person_is_known_by_the_id_that_the_platform_has_of_him(world: World, 
     assert [row["outcome"] for row in world.rows("inbox_item")] == ["recorded", "not ours"]
 
 
+def test_where_no_platform_is_named_none_is_believed(world: World, client: Client) -> None:
+    content = body()
+    assert client.post(HOOK, content=content, headers=headers(content)).status_code == 401
+    assert world.rows("inbox") == []
+
+
 def test_a_closed_list_says_who_came_and_who_missed_it(world: World, platform: Client) -> None:
     world.take_seats("december", "ingrid", "sverre")
     with world.desk.database.write() as connection:

@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from leadnurture import engine
 from leadnurture.store.tables import metadata
+from leadnurture.web import questions
 from leadnurture.web.saying import GERMAN, said
 from tests.web.client import Client
 from tests.web.conftest import NOW, World
@@ -19,6 +20,8 @@ TEMPLATES = Path(__file__).parents[2] / "templates" / "web"
 SAYS = re.compile(r'\bsay\("([^"]+)"')
 OBSTACLES = {"Cancelled", "Already over", "No seat is left"}
 """What `lookup.Seat.obstacle` says."""
+BUTTONS = {"Yes, write to {email}", "on which day", "and", "Yes", "No"}
+"""What `questions.put_to_lead` says besides its titles and hints."""
 
 
 def chosen(page: str) -> set[tuple[str, str]]:
@@ -143,7 +146,14 @@ def test_every_sentence_for_readers_is_there_in_german() -> None:
         sentence for template in TEMPLATES.glob("*.html") for sentence in SAYS.findall(template.read_text())
     }
     assert len(sentences) > 20
-    assert sentences | OBSTACLES == set(GERMAN)
+    asked = {
+        *questions.TITLES.values(),
+        *questions.HINTS.values(),
+        questions.PROMISE,
+        questions.PROMISE_ABOUT,
+        questions.WAY_OUT,
+    }
+    assert sentences | OBSTACLES | asked | BUTTONS == set(GERMAN)
 
 
 def test_a_sentence_keeps_its_values_and_escapes_them() -> None:
@@ -160,3 +170,15 @@ def test_a_link_of_before_a_merge_is_that_of_the_one_lead(world: World, client: 
     assert client.post(path, data=AS_IT_IS | {"mails": "1"}).status_code == 200
     assert [row["lead_id"] for row in world.rows("preference")] == [world.leads["sverre"]]
     assert "sverre@example.com" in client.get(path).text
+
+
+def test_who_asks_for_a_topic_wants_mail_about_it_again_and_is_thanked_in_his_language(
+    world: World, client: Client
+) -> None:
+    tokens = world.tokens()
+    client.post(tokens["preferences"], data=AS_IT_IS | {"topic": ["migration"], "language": "de"})
+    page = client.get(tokens["ask"]).text
+    assert "Worüber sollen wir Ihnen schreiben?" in page
+    (name,) = re.findall(r'name="name" value="(\w+)"', page)
+    assert "Danke" in client.post(tokens["ask"], data={"name": name, "answer": "scaling"}).text
+    assert {row["topic"] for row in world.rows("unwanted_topic")} == {"security", "monitoring"}
