@@ -194,6 +194,12 @@ QUIET: Final = (
     _role(late=True, day="register", seat="decline"),
     _role(late=True, day="register", seat="decline"),
 )
+WELCOME: Final = (
+    _role(confirm="answer:consent=yes", hello="answer:interest=monitoring"),
+    _role(confirm="answer:consent=yes", hello="answer:language=en"),
+    _role(confirm="answer:consent=yes"),
+    _role(),
+)
 UNDERSTUDIES: Final[Mapping[str, tuple[Role, ...]]] = {
     "scaling-series": SCALING,
     "migration-path": MIGRATION,
@@ -203,6 +209,7 @@ UNDERSTUDIES: Final[Mapping[str, tuple[Role, ...]]] = {
     "recycle-no-budget": RECYCLE,
     "expansion-monitoring": EXPANSION,
     "quiet-client": QUIET,
+    "welcome": WELCOME,
 }
 """Each is played twice, since something may come between: by the first who fit, prospects whom the threshold
 does not reach, so that nothing but their lines moves them.

@@ -40,6 +40,10 @@ class Summary:
     chose: int
     """Leads who said on the page of their preferences what they want."""
     mails_against_choice: int
+    asked: int
+    """Leads without a consent who got a mail that asks for one."""
+    confirmed: int
+    """Leads who gave it on the page of that mail."""
     locales: Counter[str]
     """Mails by the locale of their template."""
     duplicates: int
@@ -96,6 +100,8 @@ def summarize(project: Project, since: datetime, until: datetime, waves_shown: i
             mails_after_leaving=_mails_after_leaving(connection),
             chose=_count(connection, "preference"),
             mails_against_choice=_mails_against_choice(connection),
+            asked=_asked(connection, definitions),
+            confirmed=_confirmed(connection),
             locales=_locales(connection, definitions),
             duplicates=_duplicates(connection),
             files=len(files),
@@ -227,6 +233,23 @@ def _mails_against_choice(connection: Connection) -> int:
         .where(message.c.attempt_at > preference.c.chosen_at, ~message.c.is_service, wrong)
     )
     return connection.execute(question).scalar_one()
+
+
+def _asked(connection: Connection, definitions: Definitions) -> int:
+    message = Tables["message"]
+    contents = [
+        content.name
+        for content in definitions.contents
+        if content.ask is not None and any(each.about == "consent" for each in content.ask.questions)
+    ]
+    asked = message.c.content.in_(contents), message.c.sent_at.is_not(None)
+    return connection.execute(select(func.count(message.c.lead_id.distinct())).where(*asked)).scalar_one()
+
+
+def _confirmed(connection: Connection) -> int:
+    answer = Tables["answer"]
+    himself = answer.c.name == "consent", answer.c.told_by.is_(None)
+    return connection.execute(select(func.count(answer.c.lead_id.distinct())).where(*himself)).scalar_one()
 
 
 def _locales(connection: Connection, definitions: Definitions) -> Counter[str]:

@@ -40,6 +40,8 @@ def _lines(summary: Summary, width: int) -> Iterator[str]:
     yield from _labelled("Unsubscribed", [f"{summary.left:,}", after], width)
     against = f"mails against their choice: {summary.mails_against_choice:,}"
     yield from _labelled("Preferences", [f"{summary.chose:,} chose", against], width)
+    said = f"{summary.confirmed:,} of {summary.asked:,} who were asked said yes"
+    yield from _labelled("Double opt-in", [said], width)
     yield from _labelled("Locales", _counted(summary.locales), width)
     for label, items in _handoffs(summary):
         yield from _labelled(label, items, width)

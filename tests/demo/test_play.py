@@ -75,6 +75,21 @@ def test_people_choose_what_they_get_and_get_nothing_else(summary: Summary) -> N
     assert summary.mails_against_choice == 0
 
 
+def test_whoever_left_an_address_is_asked_once_and_some_say_yes(summary: Summary, play: Play) -> None:
+    assert summary.asked > 30 > summary.confirmed > 3
+    message, consent = metadata.tables["message"], metadata.tables["consent"]
+    sent = message.c.sent_at.is_not(None), message.c.is_service.is_(False)
+    agreed = select(consent.c.lead_id).where(consent.c.purpose == "marketing")
+    asked = select(message.c.lead_id).where(message.c.content == "please-confirm")
+    with play.project.database.read() as connection:
+        silent = select(func.count()).where(
+            *sent, message.c.lead_id.in_(asked), message.c.lead_id.not_in(agreed)
+        )
+        assert connection.execute(silent).scalar_one() == 0
+        once = select(func.count().label("mails")).where(message.c.content == "please-confirm")
+        assert set(connection.scalars(once.group_by(message.c.lead_id))) == {1}
+
+
 def test_many_are_written_to_in_german(summary: Summary) -> None:
     assert summary.locales["en"] > summary.locales["de"] > 100
     assert summary.locales.total() == summary.mails
@@ -109,7 +124,7 @@ def test_the_summary_is_told_in_plain_words(summary: Summary) -> None:
     assert f"Duplicates    0; {agreed}" in lines
     (clicks,) = [line for line in lines if line.startswith("Clicks")]
     assert clicks.endswith(f"{summary.clicks['machine']:,} of machines; {summary.taken_back:,} taken back")
-    assert lines[-1] == "Branches      185 of 185 taken"
+    assert lines[-1] == "Branches      190 of 190 taken"
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -122,7 +137,7 @@ def test_branches_that_nobody_took_are_named_at_the_end(summary: Summary) -> Non
     program = summary.programs[0]
     untaken = replace(program, ways=(Branch("enter", 0), *program.ways[1:]))
     lines = told(replace(summary, programs=(untaken, *summary.programs[1:]))).splitlines()
-    assert lines[-2:] == ["Branches      184 of 185 taken", f"  not yet: {program.name}: enter"]
+    assert lines[-2:] == ["Branches      189 of 190 taken", f"  not yet: {program.name}: enter"]
 
 
 def test_machines_are_told_from_people(summary: Summary, play: Play) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import BrowserContext, Page, expect
 
 from leadnurture.domain.asking import Ask, Question
@@ -104,13 +105,20 @@ def site(world: World) -> Iterator[str]:
     follow_links(world)
     world.take_seats("december", "ingrid", "mallory")
     world.take_seats("january", "sverre")
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        app = create_app(world.desk)
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
+    with socket.create_server(("127.0.0.1", 0)) as listening, running(create_app(world.desk), listening):
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@contextmanager
+def running(app: FastAPI, listening: socket.socket) -> Iterator[None]:
+    """A server of the app on a socket."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield
+    finally:
         server.should_exit = True
         thread.join()
 
