@@ -22,6 +22,8 @@ REACTION_KINDS: Final[tuple[ReactionKind, ...]] = get_args(ReactionKind)
 STANDING_KINDS: Final = frozenset[ReactionKind]({"registered", "declined", "attended", "missed"})
 # These end every enrollment, whatever the program says.
 ENDING_KINDS: Final = frozenset[ReactionKind]({"unsubscribed", "bounced", "complained"})
+# Suppressions by a reader's own will: he is asked for nothing any more. An address that bounces has not left.
+LEFT: Final = frozenset({"unsubscribed", "complained", "imported"})
 # Provider noise: it informs, it wakes nobody.
 SILENT_KINDS: Final = frozenset[ReactionKind]({"opened", "delivered"})
 

@@ -17,7 +17,7 @@ from leadnurture.definitions import load_ask
 from leadnurture.domain.asking import DONE, REFUSED, Ask, Question, answer_of, plain, unanswered
 from leadnurture.domain.condition import Value
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.vocabulary import ReactionKind, Track
+from leadnurture.domain.vocabulary import LEFT, ReactionKind, Track
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.known import NO_ANSWER, known_facts, lock_account, set_known
 from leadnurture.engine.preferences import want_topic
@@ -135,7 +135,7 @@ def _who(table: Any, *columns: Any) -> Any:  # noqa: ANN401 - a table about lead
 
 
 def _asking(connection: Connection, row: Row[Any], ask: Ask | None, said: Mapping[str, str]) -> Asking:
-    has_left = row.suppressed == "unsubscribed"
+    has_left = row.suppressed in LEFT
     left = () if ask is None else _left(connection, row.who, ask, said, has_left=has_left)
     name = f"{row.first_name} {row.last_name}".strip() or row.email
     return Asking(row.who, row.email, name, row.track, row.account or "", ask, left, said, has_left)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, case, func, select
 from leadnurture import engine
 from leadnurture.definitions import load_ask
 from leadnurture.domain.asking import Question, unanswered
+from leadnurture.domain.vocabulary import LEFT
 from leadnurture.profile import Evidence, evidence
 from leadnurture.store.tables import metadata
 
@@ -117,7 +118,7 @@ def _next(
     facts = {name for name, _ in known.facts}
     facts |= {name for name in ("role", "country") if getattr(known, name)}
     facts |= {"account.name"} if known.account else set()
-    has_left = row.suppressed == "unsubscribed"
+    has_left = row.suppressed in LEFT
     left = unanswered(load_ask(row.ask), said=said, facts=facts, consents=consents, has_left=has_left)
     return left[0] if left else None
 

@@ -10,6 +10,7 @@ from leadnurture import engine
 from leadnurture.domain.company import Company
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.language import locale_of
+from leadnurture.domain.vocabulary import LEFT
 from leadnurture.errors import NotFoundError
 from leadnurture.store.tables import metadata
 
@@ -111,7 +112,7 @@ def reader(connection: Connection, lead_id: int, company: Company) -> Reader | N
     )
     row = connection.execute(question).one()
     locale = locale_of(row.language, company.locales)
-    return Reader(row.id, row.email, row.zone, locale, row.reason == "unsubscribed")
+    return Reader(row.id, row.email, row.zone, locale, row.reason in LEFT)
 
 
 def lead_of_click(connection: Connection, click_id: int) -> int | None:

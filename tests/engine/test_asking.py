@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from leadnurture.domain.vocabulary import ReactionKind
 from leadnurture.engine import (
     Answered,
     Asking,
@@ -254,13 +255,14 @@ def test_whoever_answers_anew_is_taken_at_his_last_word(company: Company) -> Non
     assert len(reactions(company, lead)) == 3
 
 
-def test_after_an_unsubscribe_everything_but_a_consent_is_taken(company: Company) -> None:
+@pytest.mark.parametrize("kind", ["unsubscribed", "complained"])
+def test_whoever_has_left_is_taken_at_everything_but_a_consent(company: Company, kind: ReactionKind) -> None:
     lead, mail = welcomed(company)
-    company.react(lead, "unsubscribed")
+    company.react(lead, kind)
     assert left(page(company, mail)) == ["interest", "budget_on", "team"]
     assert say(company, mail, "consent", "yes").became == "unsubscribed"
     assert company.rows("SELECT * FROM consent WHERE lead_id = :lead", lead=lead) == []
-    assert [kind for kind, _ in reactions(company, lead)] == ["unsubscribed"]
+    assert [told for told, _ in reactions(company, lead)] == [kind]
     assert say(company, mail, "budget_on", "2027-03-01").became == "taken"
     company.settle()
     assert company.enrollment(lead)["status"] == "undeliverable"
