@@ -183,7 +183,7 @@ def test_apply_import_and_status_tell_a_machine_the_same_numbers(run: Run, tmp_p
     applied = json.loads(run("apply", "--format", "json").stdout)
     imported = json.loads(run("import", "leads", str(leads), "--format", "json").stdout)
     status = json.loads(run("status", "--format", "json").stdout)
-    assert len(applied["programs"]) == 8
+    assert len(applied["programs"]) == 9
     assert (imported["created"], imported["rejected"]) == (1, 1)
     assert {"leads", "enrollments", "due", "messages", "reactions", "handoffs"} <= set(status)
     assert status["leads"] == 1
