@@ -118,9 +118,10 @@ def _tidy(text: str) -> str:
 @functools.lru_cache(maxsize=TEMPLATES_KEPT)
 def rendering(subject: str, html: str, text: str) -> Rendering:
     """The compiled form of three Jinja sources, kept. Raises jinja2.TemplateSyntaxError."""
-    paths = {path for source in (subject, html, text) for path, _ in paths_in(HTML.parse(source))}
+    line, page, plain = PLAIN.parse(subject), HTML.parse(html), PLAIN.parse(text)
+    paths = {path for tree in (line, page, plain) for path, _ in paths_in(tree)}
     ordered = tuple(sorted(paths, key=str))
-    return Rendering(PLAIN.from_string(subject), HTML.from_string(html), PLAIN.from_string(text), ordered)
+    return Rendering(PLAIN.from_string(line), HTML.from_string(page), PLAIN.from_string(plain), ordered)
 
 
 def paths_in(tree: nodes.Template) -> Iterator[tuple[Path, int]]:

@@ -235,9 +235,13 @@ def _trial(template: CompiledTemplate, values: Values) -> Iterator[Problem]:
         return
     if not prepared.subject.render(values).strip():
         yield problem("the mail has no subject; fill {% block subject %} or <mj-title>")
+    named = {
+        part: {path for path, _ in paths_in(HTML.parse(source))}
+        for part, source in (("HTML", template.html), ("text", template.text))
+    }
     for path in OWED:
-        for part, source in (("HTML", template.html), ("text", template.text)):
-            if path not in {name for name, _ in paths_in(HTML.parse(source))}:
+        for part, paths in named.items():
+            if path not in paths:
                 yield problem(f"the {part} lacks {OWED[path]}; every mail needs it")
     if len(template.html) > CLIPPED:
         yield problem("the mail is longer than 102 kB, Gmail will cut it off", is_warning=True)
