@@ -39,7 +39,7 @@ def keep_leg(database: Database, leads: int) -> float:
 
 
 def read_leg(database: Database, leads: int) -> float:
-    """Seconds until all of it is kept and read: items, reactions, points, interests, statuses of the mails."""
+    """Seconds until all of it is kept and read: items, reactions, clicks to be judged, statuses of the mails."""
     posts = _prepared(database, leads)
     began = time.perf_counter()
     _keep(database, posts)
@@ -48,7 +48,8 @@ def read_leg(database: Database, leads: int) -> float:
         pass
     seconds = time.perf_counter() - began
     _prove(database, "inbox_item WHERE outcome = 'recorded'", leads)
-    _prove(database, "reaction", leads * 4 // 5)
+    _prove(database, "reaction", leads * 3 // 5)
+    _prove(database, "click", leads // 5)
     return seconds
 
 

@@ -45,11 +45,12 @@ def test_metrics_count_and_name_nobody(world: World, client: Client) -> None:
     answer = client.get("/metrics")
     samples = [line for line in answer.text.splitlines() if not line.startswith("#")]
     assert all(SAMPLE.match(line) for line in samples), samples
-    assert 'leadnurture_messages{status="delivered"} 2' in samples
+    delivered = len(world.rows("message", status="delivered"))
+    assert delivered > 0
+    assert f'leadnurture_messages{{status="delivered"}} {delivered}' in samples
     assert 'leadnurture_handoffs{status="open"} 2' in samples
     assert 'leadnurture_enrollments_due{program="scaling-series"} 0' in samples
     assert "example.com" not in answer.text
-    assert world.rows("lead")
 
 
 # SendGrid

@@ -14,6 +14,7 @@ from leadnurture.inbox import replay, work_off
 from leadnurture.web import create_app
 from tests.web.client import Client
 from tests.web.conftest import World, add
+from tests.web.test_api import OF_PLATFORMS, tell
 
 HOOK = "/hooks/webinar/zoom"
 SECRET = b"a secret of twenty-four b"
@@ -48,6 +49,15 @@ def headers(
         "webhook-timestamp": second,
         "webhook-signature": f"v2,abc v1,{base64.b64encode(b'old').decode()} v1,{signed}",
     }
+
+
+def test_the_example_of_the_documentation_works(world: World, platform: Client) -> None:
+    (example,) = OF_PLATFORMS
+    tell(platform, "leads", {"email": "ann@example.com"})
+    content = example.encode()
+    answer = platform.post(HOOK, content=content, headers=headers(content))
+    assert answer.status_code == 200
+    assert [row["session"] for row in world.rows("reaction", kind="registered")] == ["january"]
 
 
 def test_a_seat_that_is_taken_on_the_platform_is_a_seat(world: World, platform: Client) -> None:
