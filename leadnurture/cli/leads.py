@@ -165,10 +165,13 @@ def react(  # noqa: PLR0913, PLR0917 - the options of a command
     from leadnurture.domain.vocabulary import REACTION_KINDS
     from leadnurture.engine import NewReaction, record_reactions
     from leadnurture.errors import InvalidInputError
+    from leadnurture.imports import unknown_names
 
     if kind not in REACTION_KINDS:
         raise InvalidInputError(f'There is no reaction "{kind}"; there are {", ".join(REACTION_KINDS)}.')
     opened = open_project(project)
+    if unknown := unknown_names(kind, content, session, opened.definitions()):
+        raise InvalidInputError(f"{unknown[1]}; {unknown[2]}.")
     reaction = NewReaction(
         kind=kind,
         key=key or f"command:{uuid4()}",

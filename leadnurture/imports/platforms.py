@@ -165,7 +165,7 @@ def _checked(database: Database, body: bytes) -> _Told:
     with database.read() as connection:
         definitions = engine.current_definitions(connection)
     about = ToldAttendance(kind=ATTENDANCE, content=told.data.content, session=told.data.session)
-    if unknown := unknown_names(about, definitions):
+    if unknown := unknown_names(about.kind, about.content, about.session, definitions):
         raise InvalidInputError("data." + ": ".join(unknown))
     return told
 

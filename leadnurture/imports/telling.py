@@ -76,7 +76,9 @@ def read_reactions(database: Database, post: Post, now: datetime) -> Outcome:
     outcome = Outcome(len(items), faults=faults)
     definitions = _definitions(database)
     for index, told in list(good.items()):
-        if not isinstance(told, ToldDeal) and (unknown := unknown_names(told, definitions)):
+        if not isinstance(told, ToldDeal) and (
+            unknown := unknown_names(told.kind, told.content, told.session, definitions)
+        ):
             outcome.faults.append(Fault(index, *unknown, id=told.id))
             del good[index]
     _record(database, {i: told for i, told in good.items() if isinstance(told, ToldReaction)}, outcome, now)

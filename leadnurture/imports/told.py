@@ -223,20 +223,20 @@ def _sentences(error: ErrorDetails) -> tuple[str, str]:
 
 
 def unknown_names(
-    told: ToldReaction | ToldAttendance, definitions: Definitions
+    kind: str, content: str | None, session: str | None, definitions: Definitions
 ) -> tuple[str, str, str] | None:
     """(place, problem, remedy) where a content or session is named that is not applied."""
-    if told.content is None:
-        return None if told.session is None else ("session", "a session needs its content", "add `content`")
-    names = [content.name for content in definitions.contents]
-    if told.content not in names:
-        return "content", f'unknown content "{told.content}"', nearest(told.content, names)
-    sessions = [session.name for session in definitions.content(told.content).sessions]
-    if told.session is None and told.kind in STANDING_KINDS and len(sessions) > 1:
-        return "session", f'"{told.content}" has several sessions', f"say which: {', '.join(sessions)}"
+    if content is None:
+        return None if session is None else ("session", "a session needs its content", "add `content`")
+    names = [one.name for one in definitions.contents]
+    if content not in names:
+        return "content", f'unknown content "{content}"', nearest(content, names)
+    sessions = [one.name for one in definitions.content(content).sessions]
+    if session is None and kind in STANDING_KINDS and len(sessions) > 1:
+        return "session", f'"{content}" has several sessions', f"say which: {', '.join(sessions)}"
 
-    if told.session is not None and told.session not in sessions:
-        return "session", f'"{told.content}" has no session "{told.session}"', nearest(told.session, sessions)
+    if session is not None and session not in sessions:
+        return "session", f'"{content}" has no session "{session}"', nearest(session, sessions)
     return None
 
 

@@ -4,7 +4,7 @@ One idea to hold: everything that could hold a mail back is named, each with the
 doing so.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, func, select
 from leadnurture import engine
 from leadnurture.definitions import load_program
 from leadnurture.domain.agreement import Agreement
+from leadnurture.domain.condition import Condition
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.program import Program, Step
 from leadnurture.domain.vocabulary import GONE_STATUSES, STAGES
@@ -76,7 +77,7 @@ def coming(
         found.append(
             Coming(setting.now, "A look at what has changed", "Whatever follows from it is decided then.")
         )
-    if not enrollments:
+    elif not enrollments:
         found.append(_in_no_program(connection, standing, definitions, setting))
     return tuple(sorted(found, key=lambda each: (each.at is None, each.at or setting.now)))
 
@@ -247,6 +248,24 @@ def _waits_for(program: Program, step: Step) -> str:
     return f"{waits}; else {', else '.join(silence)}" if silence else waits
 
 
+def _why_not(
+    program: Program, agreement: Agreement, standing: Standing, holds: Callable[[Condition | None], bool]
+) -> str:
+    """What keeps a lead out of a program whose condition is true, as a look judges it."""
+    purpose = agreement.consent if program.needs_consent else None
+    if standing.suppression is not None:
+        return f"its address is suppressed ({standing.suppression[0]})"
+    if purpose is not None and not standing.consents.get(purpose, False):
+        return f"there is no consent to {purpose}"
+    if agreement.crm_required and standing.lead.crm_id is None:
+        return "the CRM does not know it"
+    if agreement.pause is not None and holds(agreement.pause):
+        return f"the agreement lets it wait: {agreement.pause.text}"
+    if holds(program.exit) or holds(program.goal):
+        return "what would end it there is true already"
+    return "it was there before, or another comes first"
+
+
 def _in_no_program(
     connection: Connection, standing: Standing, definitions: Definitions, setting: Setting
 ) -> Coming:
@@ -255,19 +274,19 @@ def _in_no_program(
     if STAGES.index(lead.stage) >= STAGES.index("handed_off"):
         return Coming(None, "No program", f"The lead is {lead.stage.replace('_', ' ')}: sales has the word.")
     asked = [program for program in definitions.programs if program.track == lead.track and program.enter]
-    takes = [
-        program.name
-        for program in asked
-        if program.enter and engine.leads_matching(connection, program.enter, [lead.id], setting.now)
-    ]
-    if takes:
-        purpose = definitions.agreement(lead.track).consent
-        has_consent = purpose is None or standing.consents.get(purpose, False)
-        but = (
-            "it was there before, or another comes first"
-            if has_consent
-            else f"there is no consent to {purpose}"
+
+    def holds(condition: Condition | None) -> bool:
+        return condition is not None and bool(
+            engine.leads_matching(connection, condition, [lead.id], setting.now)
         )
-        return Coming(None, "In no program", f"{', '.join(takes)} would take the lead, but {but}.")
+
+    takes = [program for program in asked if holds(program.enter)]
+    if takes:
+        agreement = definitions.agreement(lead.track)
+        reasons = [
+            f"{program.name} would take the lead, but {_why_not(program, agreement, standing, holds)}"
+            for program in takes
+        ]
+        return Coming(None, "In no program", f"{'; '.join(reasons)}.")
     wanted = "; ".join(f"{program.name} asks for {program.enter}" for program in asked)
     return Coming(None, "In no program", f"No condition is true: {wanted}.")

@@ -224,6 +224,21 @@ def test_a_fact_can_be_told_and_counts_once(run: Run, tmp_path: Path) -> None:
     assert told == ["Recorded.\n", "Known already.\n"]
 
 
+def test_what_is_told_is_about_what_there_is(run: Run, tmp_path: Path) -> None:
+    leads = tmp_path / "leads.csv"
+    leads.write_text("email\nann@acme.example\n")
+    run("apply")
+    run("import", "leads", str(leads))
+    about = ("react", "ann@acme.example", "registered", "--content")
+    for told, said in (
+        (("scalin-1",), 'unknown content "scalin-1"; did you mean "scaling-1"?'),
+        (("scaling-1", "--session", "nope"), '"scaling-1" has no session "nope"'),
+        (("scaling-1",), '"scaling-1" has several sessions; say which: '),
+    ):
+        assert said in sentence_of(run(*about, *told))
+    assert "registered" not in run("explain", "ann@acme.example").stdout
+
+
 def test_a_person_may_say_who_clicked(run: Run, tmp_path: Path) -> None:
     leads = tmp_path / "leads.csv"
     leads.write_text("email\nann@acme.example\n")

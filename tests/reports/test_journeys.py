@@ -246,7 +246,10 @@ def test_without_consent_or_with_a_suppression_nothing_comes_and_it_is_said(data
     assert next_of(database) == [
         ("No mail, ever", "The address is suppressed since 6 Dec: unsubscribed."),
         ("No mail without consent", "The agreement asks for consent to marketing, and there is none."),
-        ("In no program", "getting-acquainted would take the lead, but there is no consent to marketing."),
+        (
+            "In no program",
+            "getting-acquainted would take the lead, but its address is suppressed (unsubscribed).",
+        ),
     ]
 
 
@@ -295,6 +298,22 @@ def test_a_lead_in_no_program_is_told_what_each_asks_for(database: Database) -> 
     ((text, why),) = next_of(database)
     assert text == "In no program"
     assert 'trade-show-follow-up asks for stage < "qualified" and attended("expo-2026")' in why
+
+
+def test_who_waits_for_a_colleague_s_handoff_is_told_so(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        account = {"name": "Acme", "name_key": "acme", "domain": "acme.example", "created_at": NOW}
+        account_id = add(connection, "account", **account)
+        lead_id = consenting(connection, account_id=account_id)
+    reason = "getting-acquainted would take the lead, but "
+    assert next_of(database) == [("In no program", f"{reason}it was there before, or another comes first.")]
+    with database.write() as connection:
+        colleague = add_lead(connection, "Ben Two", account_id=account_id)
+        add_handoff(connection, colleague)
+    waits = f"{reason}the agreement lets it wait: account.open_handoff."
+    assert next_of(database) == [("In no program", waits)]
+    assert lead_id != colleague
 
 
 def test_a_lead_with_sales_is_left_to_sales(database: Database) -> None:
