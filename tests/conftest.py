@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 REQUIRED = frozenset(filter(None, os.environ.get("TESTS_REQUIRE", "").split(",")))
 """Marks of which a test must pass and none may be skipped: `TESTS_REQUIRE=postgres,browser`."""
 
-PROVED = pytest.StashKey[set[str]]()
+PROVED: set[str] = set()
+"""Required marks of which a test has passed, in whichever process."""
 
 hypothesis.settings.register_profile("leadnurture", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("leadnurture")
@@ -155,11 +156,6 @@ def new_context(new_context: Callable[..., BrowserContext]) -> Iterator[Callable
 # Marks
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Nothing is proved yet."""
-    config.stash[PROVED] = set()
-
-
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark by what a test uses, so that nobody has to remember."""
     used = set(getattr(item, "fixturenames", ()))
@@ -185,23 +181,27 @@ def pytest_runtest_makereport(
     if marks and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, but {', '.join(sorted(marks))} is required: {report.longrepr}"
-    if report.when == "call" and report.passed:
-        item.config.stash[PROVED].update(marks)
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remembers what was proved; the process that waits for the others hears of all."""
+    if report.when == "call" and report.passed:
+        PROVED.update(REQUIRED & set(report.keywords))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """The session fails where nothing passed that is required."""
-    if _unproved(session.config) and session.exitstatus == pytest.ExitCode.OK:
+    waits_for_others = not hasattr(session.config, "workerinput")
+    if waits_for_others and _unproved() and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says which required mark was not proved."""
-    for mark in _unproved(config):
+    for mark in _unproved():
         terminalreporter.write_line(f"no test marked {mark} has passed, and it is required", red=True)
 
 
-def _unproved(config: pytest.Config) -> list[str]:
-    proved = config.stash[PROVED]
-    return sorted(REQUIRED - proved)
+def _unproved() -> list[str]:
+    return sorted(REQUIRED - PROVED)
