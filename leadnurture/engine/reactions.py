@@ -411,12 +411,13 @@ def _suppress(connection: Connection, now: datetime) -> None:
             ON CONFLICT (email_key) DO UPDATE SET reason = excluded.reason WHERE suppression.reason < excluded.reason""",
         now=now,
     )
-    run(
-        connection,
-        f"""
-        UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'suppressed'
-         WHERE status = 'planned' AND lead_id IN (SELECT l.id FROM work_reaction w JOIN lead l ON l.id = w.lead_id
-                 JOIN suppression s ON s.email_key = l.email_key WHERE {ending})
-           AND (NOT is_service OR lead_id IN (SELECT w.lead_id FROM work_reaction w WHERE {ending} AND w.kind <> 'unsubscribed'))""",
-        now=now,
-    )
+    for mails, whose in (("NOT is_service", ""), ("is_service", "AND w.kind <> 'unsubscribed'")):
+        run(
+            connection,
+            f"""
+            UPDATE message SET status = 'cancelled', settled_at = :now, trouble = 'suppressed'
+             WHERE status = 'planned' AND {mails}
+               AND lead_id IN (SELECT l.id FROM work_reaction w JOIN lead l ON l.id = w.lead_id
+                     JOIN suppression s ON s.email_key = l.email_key WHERE {ending} {whose})""",
+            now=now,
+        )

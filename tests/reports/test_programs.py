@@ -121,7 +121,7 @@ def test_the_list_has_every_program_with_its_numbers(database: Database) -> None
     series(database)
     with database.read() as connection:
         rows = {row.name: row for row in programs(connection, NOW)}
-    assert len(rows) == 8
+    assert len(rows) == 9
     row = rows["scaling-series"]
     assert (row.active, row.paused, row.due, row.enrolled, row.reached, row.next_due) == (1, 1, 1, 3, 1, NOW)
     assert (rows["quiet-client"].enrolled, rows["quiet-client"].next_due) == (0, None)
