@@ -3,10 +3,11 @@
 The order of a chunk: lock the leads (1), drop what is no longer due (2), do what the step does (3), judge (4), then write the
 moves. Locking and judging are two statements, since a row that was locked is read anew while its sub-selects are not.
 The statements are built once per version and step and run with `now`, `wave` and the chunk's size as parameters.
+It is over 500 lines because they share the columns of one work table, and are read in the order of a chunk.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +19,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    cast,
     delete,
     false,
     func,
@@ -35,15 +35,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import Executable
 
-from leadnurture.definitions import dump_ask
 from leadnurture.domain.condition import Condition, Reacted, leaves
 from leadnurture.domain.definitions import Definitions
-from leadnurture.domain.program import Arm, Go, Program, Send, Step, Task, Tell
+from leadnurture.domain.program import Arm, Go, Program, Send, Step, Tell
 from leadnurture.domain.timing import Wait
 from leadnurture.domain.vocabulary import SESSION_KINDS
 from leadnurture.engine.conditions import NOW, Scope, compile_condition, fired_by, values_seen
 from leadnurture.engine.shelf import Shelf
-from leadnurture.engine.sql import one, some
+from leadnurture.engine.sql import one
+from leadnurture.engine.step_tasks import tasks_and_notices
 from leadnurture.engine.windows import HORIZON, Timing
 from leadnurture.store.instants import Instant
 from leadnurture.store.tables import (
@@ -175,7 +175,9 @@ class _Builder:
             count=self._count(),
             cancel_queued=self._cancel_queued() if self.step.send else None,
             plan=self._plan() if self.step.send else None,
-            tasks=tuple(self._tasks()),
+            tasks=tuple(
+                tasks_and_notices(self.program, self.step, [way.tell for way in self.ways], self._by_way)
+            ),
             note_ways_back=self._note_ways_back(),
             wait=self._wait(),
             move=self._move(),
@@ -496,59 +498,6 @@ class _Builder:
             until += weight
             branches.append((self._coin() < COINS * until // total, literal(name)))
         return case(*branches)
-
-    def _tasks(self) -> Iterator[Executable]:
-        """Tasks and notices as rows; who the roles mean is looked up by `sales`. The keys forbid a second."""
-        arrived = (w.c.is_new, not_(func.coalesce(w.c.is_beyond, false())))
-        if self.step.task is not None:
-            yield self._task(self.step.task, *arrived, w.c.arm < 0, w.c.trouble.is_(None))
-        if self.step.tell is not None:
-            tell = self.step.tell
-            yield self._notice(literal("step"), literal(tell.text), literal(self._receiver(tell)), *arrived)
-        telling = [index for index, way in enumerate(self.ways) if way.tell is not None]
-        if telling:
-            yield self._notice(
-                cast(w.c.arm, String),
-                self._by_way([way.tell.text if way.tell else null() for way in self.ways]),
-                self._by_way([self._receiver(way.tell) if way.tell else null() for way in self.ways]),
-                w.c.arm.in_(telling),
-            )
-
-    def _receiver(self, tell: Tell | Task) -> str:
-        return tell.to or self.program.owner
-
-    def _task(self, wanted: Task, *criteria: Expression) -> Executable:
-        known = some(
-            task.c.enrollment_id == e.c.id, task.c.step == e.c.step, task.c.visit == e.c.visit, of=[task]
-        )
-        values = {
-            "lead_id": e.c.lead_id, "enrollment_id": e.c.id, "program": literal(self.program.name), "step": e.c.step,
-            "visit": e.c.visit, "text": literal(wanted.text), "wanted": literal(self._receiver(wanted)),
-            "ask": null() if wanted.ask is None else literal(dump_ask(wanted.ask)), "status": literal("open"), "opened_at": NOW,
-        }  # fmt: skip
-        rows = (
-            select(*values.values())
-            .join_from(w, e, e.c.id == w.c.enrollment_id)
-            .where(*criteria, not_(known))
-        )
-        return insert(task).from_select(list(values), rows)
-
-    def _notice(
-        self, way: Expression, text: Expression, wanted: Expression, *criteria: Expression
-    ) -> Executable:
-        slash = literal("/")
-        key = cast(e.c.id, String) + slash + e.c.step + slash + cast(e.c.visit, String) + slash + way
-        known = some(notice.c.key == key, of=[notice])
-        values = {
-            "lead_id": e.c.lead_id, "key": key, "kind": literal("tell"), "text": text, "wanted": wanted,
-            "status": literal("planned"), "planned_at": NOW, "attempts": literal(0),
-        }  # fmt: skip
-        rows = (
-            select(*values.values())
-            .join_from(w, e, e.c.id == w.c.enrollment_id)
-            .where(*criteria, not_(known))
-        )
-        return insert(notice).from_select(list(values), rows)
 
     def _note_ways_back(self) -> Executable | None:
         """Where those stand whom a click moves on, should it prove a machine's. None where no way asks for one."""

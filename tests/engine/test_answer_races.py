@@ -1,6 +1,5 @@
 """Answers that meet each other, or an unsubscribe, on PostgreSQL: the lead's row decides who is first."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,33 +8,15 @@ from typing import Final
 import pytest
 
 from leadnurture.engine import Answered, Given, NewReaction, answer, record_reactions
-from leadnurture.store import Database, open_database
+from leadnurture.store import Database
 from tests.engine.driver import Company, define
 from tests.engine.test_asking import FILES, called, page, reactions, welcomed
-from tests.engine.test_races import stopped_before, until, waits_for_a_lock
+from tests.engine.test_races import hook, stopped_before, threads, until, waits_for_a_lock, worker
+
+__all__ = ["hook", "threads", "worker"]
 
 MONDAY: Final = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 BEFORE_WRITING: Final = "INSERT INTO answer"
-
-
-@pytest.fixture
-def worker(postgres_url: str) -> Iterator[Database]:
-    opened = open_database(postgres_url)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
-def other(postgres_url: str) -> Iterator[Database]:
-    opened = open_database(postgres_url)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as pool:
-        yield pool
 
 
 @pytest.fixture
@@ -44,7 +25,7 @@ def company(worker: Database, tmp_path: Path) -> Company:
 
 
 def test_of_two_answers_to_a_task_at_once_the_first_holds(
-    company: Company, worker: Database, other: Database, threads: ThreadPoolExecutor
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
 ) -> None:
     lead, task = called(company)
 
@@ -54,8 +35,8 @@ def test_of_two_answers_to_a_task_at_once_the_first_holds(
     with stopped_before(worker, BEFORE_WRITING) as stop:
         first = threads.submit(do, worker, "lena", "interested")
         assert stop.reached.wait(20)
-        second = threads.submit(do, other, "dana", "no")
-        until(lambda: waits_for_a_lock(other))
+        second = threads.submit(do, hook, "dana", "no")
+        until(lambda: waits_for_a_lock(hook))
         stop.go.set()
         assert (first.result().became, second.result().became) == ("taken", "known")
     assert reactions(company, lead) == [("feedback", "interested")]
@@ -63,7 +44,7 @@ def test_of_two_answers_to_a_task_at_once_the_first_holds(
 
 
 def test_the_same_answer_twice_at_once_is_one(
-    company: Company, worker: Database, other: Database, threads: ThreadPoolExecutor
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
 ) -> None:
     lead, mail = welcomed(company)
 
@@ -73,15 +54,15 @@ def test_the_same_answer_twice_at_once_is_one(
     with stopped_before(worker, BEFORE_WRITING) as stop:
         first = threads.submit(press, worker)
         assert stop.reached.wait(20)
-        second = threads.submit(press, other)
-        until(lambda: waits_for_a_lock(other))
+        second = threads.submit(press, hook)
+        until(lambda: waits_for_a_lock(hook))
         stop.go.set()
         assert (first.result().became, second.result().became) == ("taken", "known")
     assert reactions(company, lead) == [("submitted", "scaling")]
 
 
 def test_a_yes_that_meets_an_unsubscribe_comes_too_late(
-    company: Company, worker: Database, other: Database, threads: ThreadPoolExecutor
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
 ) -> None:
     lead, mail = welcomed(company)
     leaves = NewReaction("unsubscribed", "leaves", "web", lead_id=lead)
@@ -92,8 +73,8 @@ def test_a_yes_that_meets_an_unsubscribe_comes_too_late(
     with stopped_before(worker, "INSERT INTO suppression") as stop:
         gone = threads.submit(record_reactions, worker, [leaves], company.now)
         assert stop.reached.wait(20)
-        yes = threads.submit(press, other)
-        until(lambda: waits_for_a_lock(other))
+        yes = threads.submit(press, hook)
+        until(lambda: waits_for_a_lock(hook))
         stop.go.set()
         assert (gone.result().recorded, yes.result().became) == (1, "unsubscribed")
     assert company.rows("SELECT * FROM consent") == []
