@@ -32,6 +32,7 @@ from leadnurture.engine.identity import (
     find_lead,
     lead_id_of,
     leads_by_key,
+    lock_lead,
     numbers_of,
 )
 from leadnurture.engine.judging import Judged, judge, revise_click
@@ -115,6 +116,7 @@ __all__ = [
     "leads_by_key",
     "leads_matching",
     "local_day",
+    "lock_lead",
     "lock_leads",
     "look",
     "merge_leads",

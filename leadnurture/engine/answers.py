@@ -19,12 +19,12 @@ from leadnurture.domain.condition import Value
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import LEFT, ReactionKind, Track
 from leadnurture.engine.current import current_definitions
-from leadnurture.engine.known import NO_ANSWER, known_facts, lock_account, set_known
+from leadnurture.engine.known import NO_ANSWER, known_facts, lock_accounts, set_known
 from leadnurture.engine.preferences import want_topic
 from leadnurture.engine.reactions import NewReaction, record_in
 from leadnurture.engine.sql import run, some, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
-from leadnurture.store import Database
+from leadnurture.store import Database, LostRaceError
 from leadnurture.store import note as audit
 from leadnurture.store.tables import (
     Account,
@@ -198,8 +198,11 @@ def _answer(
         return found
 
     given = replace(given, answer=plain(given.answer))
-    lock_account(connection, ask().lead_id)
+    lead_id = ask().lead_id
+    lock_accounts(connection, [lead_id])
     asking = ask()  # as it is now that nobody else can answer
+    if asking.lead_id != lead_id:  # he became one with another while we waited, or two again
+        raise LostRaceError
     task = asking.task
     if task is not None and task.status == "open" and (given.name, given.answer) == ("", REFUSED):
         _close(connection, task, REFUSED, given, now)

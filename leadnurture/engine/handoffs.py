@@ -13,9 +13,9 @@ from sqlalchemy import Connection, select
 from leadnurture.domain.agreement import Agreement, ReturnReason
 from leadnurture.domain.definitions import Definitions
 from leadnurture.engine.current import current_definitions, first_step
-from leadnurture.engine.known import learn_facts, lock_account
+from leadnurture.engine.known import learn_facts, lock_accounts
 from leadnurture.engine.moves import end_all, enroll, pause_enrollments, resume_enrollments
-from leadnurture.engine.sql import lock_leads, run
+from leadnurture.engine.sql import lock_lead_of, lock_leads, run
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database
 from leadnurture.store import note as audit
@@ -94,14 +94,11 @@ def decide_handoff(  # noqa: PLR0913 - who decides what, why and when
     """
 
     def decide(connection: Connection) -> Decided:
-        lead_id = connection.execute(select(handoffs.c.lead_id).where(handoffs.c.id == handoff_id)).scalar()
+        lock = lock_accounts if told else lock_leads
+        lead_id = lock_lead_of(connection, handoffs, handoff_id, lock)
         if lead_id is None:
             msg = f"There is no handoff {handoff_id}; open the list of handoffs and choose one."
             raise NotFoundError(msg)
-        if told:
-            lock_account(connection, lead_id)
-        else:
-            lock_leads(connection, [lead_id])
         row = connection.execute(select(handoffs).where(handoffs.c.id == handoff_id)).one()
         if row.status != "open":
             return Decided(row.status, was_open=False, by=row.decided_by)

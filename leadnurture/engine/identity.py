@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, select
 
-from leadnurture.engine.sql import run
+from leadnurture.engine.sql import lock_leads, run
 from leadnurture.errors import NotFoundError
+from leadnurture.store import LostRaceError
 from leadnurture.store.tables import Lead, LeadKey
 
 EMAIL: Final = "email"
@@ -56,6 +57,18 @@ def find_lead(connection: Connection, ref: int | str) -> Row[Any]:
 def lead_id_of(connection: Connection, ref: int | str) -> int:
     """The number that such a lead has now. NotFoundError."""
     return int(find_lead(connection, ref).id)
+
+
+def lock_lead(connection: Connection, ref: int | str) -> int:
+    """Locks such a lead; the result is the number that he has now. NotFoundError.
+
+    LostRaceError where two became one or one two while we waited, as `lock_leads` has it.
+    """
+    lead_id = lead_id_of(connection, ref)
+    lock_leads(connection, [lead_id])
+    if lead_id_of(connection, ref) != lead_id:
+        raise LostRaceError
+    return lead_id
 
 
 def leads_by_key(connection: Connection, system: str, told: Collection[str]) -> dict[str, int]:

@@ -31,10 +31,11 @@ from leadnurture.domain.clicks import (
 )
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.reactions import follow, insert_fresh
-from leadnurture.engine.sql import lock_leads, run, sql
+from leadnurture.engine.sql import lock_lead_of, run, sql
 from leadnurture.engine.takeback import take_back
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database, note, stage
+from leadnurture.store.tables import Click
 from leadnurture.store.work import empty, work_click, work_reaction
 
 CHUNK: Final = 2_000
@@ -87,11 +88,9 @@ def revise_click(
         raise InvalidInputError(f"A click is judged person or machine, not {judgement!r}.")
 
     def revise(connection: Connection) -> Judged:
-        click = {"id": click_id}
-        lead_id = connection.execute(sql("SELECT lead_id FROM click WHERE id = :id"), click).scalar()
+        lead_id = lock_lead_of(connection, Click.__table__, click_id)
         if lead_id is None:
             raise NotFoundError(f"There is no click {click_id}; `leadnurture explain` lists those of a lead.")
-        lock_leads(connection, [lead_id])
         empty(connection, work_click)
         stage(connection, work_click, [{"click_id": click_id, "lead_id": lead_id}])
         _know(connection)
@@ -122,13 +121,13 @@ def _chunk(connection: Connection, now: datetime, chunk: int) -> Judged:
     )
     if not due:
         return Judged()
-    if (
-        connection.dialect.name != "sqlite"
-    ):  # there nobody else can have judged, and nothing is planned by numbers
+    if locked:  # on SQLite nobody else can have judged or moved it, and nothing is planned by numbers
         connection.execute(sql("ANALYZE work_click"))
         run(
             connection,
-            "DELETE FROM work_click WHERE NOT EXISTS (SELECT 1 FROM click c WHERE c.id = work_click.click_id AND c.judge_at <= :now)",
+            """
+            DELETE FROM work_click WHERE NOT EXISTS (
+                   SELECT 1 FROM click c WHERE c.id = work_click.click_id AND c.lead_id = work_click.lead_id AND c.judge_at <= :now)""",
             now=now,
         )
     _know(connection)

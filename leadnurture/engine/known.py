@@ -14,7 +14,7 @@ from leadnurture.domain.asking import Ask, answer_of
 from leadnurture.domain.condition import Value
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.facts import stored_value
-from leadnurture.engine.sql import lock_leads, run, sql
+from leadnurture.engine.sql import lock_leads, run
 from leadnurture.engine.told_leads import account_key
 from leadnurture.errors import InvalidInputError
 from leadnurture.store.tables import Account, AccountFact, Lead, LeadFact
@@ -41,15 +41,12 @@ def known_facts(connection: Connection, lead_id: int) -> set[str]:
     return known | {f"account.{name}" for name in connection.scalars(of_account)}
 
 
-def lock_account(connection: Connection, lead_id: int) -> None:
-    """Locks a lead and his colleagues, in the order of their ids: what is told may be about their company."""
-    colleagues = connection.execute(
-        sql("""
-            SELECT c.id FROM lead l JOIN lead c ON c.account_id = l.account_id
-             WHERE l.id = :lead"""),
-        {"lead": lead_id},
-    )
-    lock_leads(connection, [lead_id, *colleagues.scalars()])
+def lock_accounts(connection: Connection, lead_ids: Sequence[int]) -> None:
+    """Locks leads and their colleagues, in the order of their ids: what is told may be about their company."""
+    told = leads.alias()
+    theirs = select(told.c.account_id).where(told.c.id.in_(lead_ids))
+    colleagues = connection.scalars(select(leads.c.id).where(leads.c.account_id.in_(theirs)))
+    lock_leads(connection, [*lead_ids, *colleagues])
 
 
 def learn_facts(
@@ -57,7 +54,7 @@ def learn_facts(
 ) -> Sequence[str]:
     """Sets what is told of the facts of an `ask`; the result is what was told, as `name: answer`.
 
-    The caller holds the locks of `lock_account`. Raises InvalidInputError for an answer that is none.
+    The caller holds the locks of `lock_accounts`. Raises InvalidInputError for an answer that is none.
     """
     learned = []
     for question in ask.questions:

@@ -21,7 +21,7 @@ from leadnurture.engine.moves import end_all, end_enrollments, pause_enrollments
 from leadnurture.engine.replies import PAUSE, listening
 from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
-from leadnurture.store import Database, note
+from leadnurture.store import Database, LostRaceError, note
 from leadnurture.store.tables import LeadKey, LeadMerge, StageChange
 from leadnurture.store.work import empty, work_end
 
@@ -84,6 +84,8 @@ def merge_leads(
         if kept_id == gone_id:
             raise InvalidInputError(f"Both are lead {kept_id} already.")
         one, other = _locked(connection, kept_id, gone_id)
+        if [kept_id, gone_id] != [lead_id_of(connection, ref) for ref in (kept, gone)]:
+            raise LostRaceError  # an earlier merge was undone while we waited
         addresses = [*addresses_of(connection, kept_id), *addresses_of(connection, gone_id)]
         before = rows_of(connection, [kept_id, gone_id], addresses)
         _become_one(connection, one, other, by, now)

@@ -9,9 +9,8 @@ from sqlalchemy import Connection, insert, select
 
 from leadnurture.domain.condition import Condition, Reacted, leaves
 from leadnurture.domain.definitions import Definitions
-from leadnurture.engine.identity import lead_id_of
+from leadnurture.engine.identity import lock_lead
 from leadnurture.engine.reactions import NewReaction, record_in
-from leadnurture.engine.sql import lock_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database
 from leadnurture.store import note as audit
@@ -48,7 +47,7 @@ def add_note(
         raise InvalidInputError("The note is empty; go back and write something.")
 
     def write(connection: Connection) -> None:
-        his_id = _lock(connection, lead_id)
+        his_id = lock_lead(connection, lead_id)
         note = LeadNote.__table__
         connection.execute(insert(note).values(lead_id=his_id, at=now, by=by, text=text, channel=""))
         audit(connection, actor or by, "noted something", f"lead {his_id}", now)
@@ -67,7 +66,7 @@ def record_feedback(
         raise InvalidInputError("Choose what he answered; go back and press again.")
 
     def write(connection: Connection) -> bool:
-        his_id = _lock(connection, lead_id)
+        his_id = lock_lead(connection, lead_id)
         _refuse_other(connection, his_id, feedback.message_id)
         told = NewReaction(
             "feedback", feedback.key, SOURCE, lead_id=his_id, message_id=feedback.message_id,
@@ -87,13 +86,6 @@ def record_feedback(
         return True
 
     return database.run(write)
-
-
-def _lock(connection: Connection, lead_id: int) -> int:
-    """The lead's number of now, locked."""
-    now_id = lead_id_of(connection, lead_id)
-    lock_leads(connection, [now_id])
-    return now_id
 
 
 def _refuse_other(connection: Connection, lead_id: int, message_id: int | None) -> None:

@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, se
 from leadnurture.domain.timing import Duration
 from leadnurture.engine.current import current_definitions
 from leadnurture.engine.facts import later
-from leadnurture.engine.identity import lead_id_of
-from leadnurture.engine.sql import lock_leads, run, some, wake_leads
+from leadnurture.engine.identity import lock_lead
+from leadnurture.engine.sql import run, some, wake_leads
 from leadnurture.errors import InvalidInputError
 from leadnurture.store import Database, note
 from leadnurture.store.instants import to_micros
@@ -74,8 +74,7 @@ def choose_preferences(database: Database, ref: int, choice: Choice, by: str, no
     """
 
     def choose(connection: Connection) -> None:
-        lead_id = lead_id_of(connection, ref)
-        lock_leads(connection, [lead_id])
+        lead_id = lock_lead(connection, ref)
         zone = connection.execute(select(leads.c.zone).where(leads.c.id == lead_id)).scalar_one()
         company = current_definitions(connection).company
         _refuse_unknown(choice, company.topics, company.locales)

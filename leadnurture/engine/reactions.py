@@ -129,14 +129,11 @@ def record_in(
     )
     _find_leads(connection)
     lock_leads_of(connection, "SELECT lead_id FROM work_reaction")
-    lost = connection.execute(
-        sql("""
-            SELECT w.position, w.lead_id FROM work_reaction w LEFT JOIN lead l ON l.id = w.lead_id
-             WHERE l.id IS NULL ORDER BY w.position""")
-    ).all()
-    if any(row.lead_id is not None for row in lost):  # became one with another while we waited
+    moved = f"SELECT count(*) FROM work_reaction w WHERE w.lead_id IS DISTINCT FROM {_WHOSE}"
+    if connection.execute(sql(moved)).scalar_one():  # two became one, or one two, while we waited
         raise LostRaceError
-    unknown = [row.position for row in lost]
+    lost = sql("SELECT position FROM work_reaction WHERE lead_id IS NULL ORDER BY position")
+    unknown = connection.scalars(lost).all()
     kinds = {reaction.kind for reaction in reactions}
     clicks = keep_told_clicks(connection, now) if "clicked" in kinds else 0
     fresh = insert_fresh(connection) if kinds != {"clicked"} else 0
@@ -156,7 +153,7 @@ def _refuse_unknown_kinds(reactions: Sequence[NewReaction]) -> None:
 def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta) -> dict[str, object]:
     return {
         "position": position,
-        "lead_id": reaction.lead_id,
+        "named_id": reaction.lead_id,
         "message_id": reaction.message_id,
         "email_key": None if reaction.email is None else email_key(reaction.email),
         "kind": reaction.kind,
@@ -173,15 +170,22 @@ def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta)
     }
 
 
+# By the message, else by the address, else by the number that he has or had.
+_WHOSE: Final = f"""coalesce((SELECT m.lead_id FROM message m WHERE m.id = w.message_id),
+        {BY_ADDRESS.format("w.email_key")},
+        {BY_NUMBER.format("w.named_id")})"""
+
+
 def _find_leads(connection: Connection) -> None:
     """A message knows its lead and its content; an address finds its lead; the natural key then says who did
     what and when.
     """
+    run(connection, f"UPDATE work_reaction AS w SET lead_id = {_WHOSE}")
     run(
         connection,
         """
-        UPDATE work_reaction SET lead_id = m.lead_id, content = coalesce(work_reaction.content, m.content)
-          FROM message m WHERE m.id = work_reaction.message_id""",
+        UPDATE work_reaction SET content = m.content
+          FROM message m WHERE m.id = work_reaction.message_id AND work_reaction.content IS NULL""",
     )
     run(
         connection,
@@ -189,13 +193,6 @@ def _find_leads(connection: Connection) -> None:
         UPDATE work_reaction SET session = m.session
           FROM message m
          WHERE m.id = work_reaction.message_id AND work_reaction.session IS NULL AND m.session_content = work_reaction.content""",
-    )
-    run(
-        connection,
-        f"""
-        UPDATE work_reaction SET lead_id = coalesce({BY_ADDRESS.format("work_reaction.email_key")},
-            {BY_NUMBER.format("work_reaction.lead_id")})
-         WHERE message_id IS NULL OR lead_id IS NULL""",
     )
     # Standing reactions are one per session, others one per second: the same thing told under a new id.
     run(

@@ -17,7 +17,7 @@ from leadnurture.domain.program import Program
 from leadnurture.engine.current import program_versions
 from leadnurture.engine.moves import end_all, pause_enrollments, resume_enrollments
 from leadnurture.engine.reactions import NewReaction, record_in
-from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
+from leadnurture.engine.sql import lock_lead_of, run, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database, note
 from leadnurture.store.tables import Enrollment, Reply
@@ -95,10 +95,9 @@ def sort_reply(database: Database, reply_id: int, decision: Sorting, by: str, no
         raise InvalidInputError(f'A reply is sorted as {", ".join(SORTINGS)}, not as "{decision}".')
 
     def sort(connection: Connection) -> Sorted:
-        lead_id = connection.execute(select(replies.c.lead_id).where(replies.c.id == reply_id)).scalar()
+        lead_id = lock_lead_of(connection, replies, reply_id)
         if lead_id is None:
             raise NotFoundError(f"There is no reply {reply_id}; `leadnurture replies` lists them.")
-        lock_leads(connection, [lead_id])
         row = connection.execute(select(replies).where(replies.c.id == reply_id)).one()
         if row.sorted_at is not None:
             return Sorted(row.decision, was_open=False, by=row.sorted_by)

@@ -3,7 +3,7 @@ touched.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Table,
     TextClause,
     bindparam,
     exists,
@@ -96,6 +97,26 @@ def lock_leads(connection: Connection, lead_ids: Sequence[int], *, may_be_gone: 
         found = connection.execute(locked, {"ids": wanted}).all()
         if len(found) < len(wanted) and not may_be_gone:
             raise LostRaceError
+
+
+def lock_lead_of(
+    connection: Connection,
+    rows: Table,
+    row_id: int,
+    lock: Callable[[Connection, Sequence[int]], None] = lock_leads,
+) -> int | None:
+    """Locks the lead whose a row is; the result is his number, None where there is no such row.
+
+    Whose it is may change while we wait, when one lead becomes two again: then LostRaceError, as above.
+    """
+    whose = select(rows.c.lead_id).where(rows.c.id == row_id)
+    lead_id = connection.scalar(whose)
+    if lead_id is None:
+        return None
+    lock(connection, [lead_id])
+    if connection.scalar(whose) != lead_id:
+        raise LostRaceError
+    return int(lead_id)
 
 
 def lock_leads_of(connection: Connection, leads: str) -> None:

@@ -236,7 +236,7 @@ class _Builder:
         chunk = w.alias()
         still = (
             select(chunk.c.enrollment_id)
-            .join(e, e.c.id == chunk.c.enrollment_id)
+            .join(e, and_(e.c.id == chunk.c.enrollment_id, e.c.lead_id == chunk.c.lead_id))
             .join(lead, lead.c.id == chunk.c.lead_id)
             .where(*self._is_due(), or_(lead.c.look_at.is_(None), lead.c.look_at > NOW))
         )

@@ -26,6 +26,7 @@ from leadnurture.engine import (
     current_definitions,
     keep_reply,
     leads_by_key,
+    lock_lead,
     lock_leads,
     record_in,
     settle_messages,
@@ -36,7 +37,7 @@ from leadnurture.links import Links
 from leadnurture.mail.automatic import why_automatic
 from leadnurture.mail.delivery_reports import Report, reports_in
 from leadnurture.mail.incoming import Incoming, incoming_of
-from leadnurture.store import Database
+from leadnurture.store import Database, LostRaceError
 
 SOURCE: Final = "inbound"
 OUR_ID: Final = re.compile(r"([0-9]{1,18})@(.+)")
@@ -115,7 +116,7 @@ def _record(
     if message is None:
         keep_items(connection, post, [Item(0, key, "reply", None, "not ours")])
         return Read(items=1, not_ours=1)
-    return _reply(connection, post, mail, key, message, now)
+    return _reply(connection, post, mail, key, answered, message, now)
 
 
 # --- what it is about ----------------------------------------------------------------------------------
@@ -160,10 +161,18 @@ def _referred(connection: Connection, header_ids: Sequence[str]) -> list[int]:
 
 
 def _reply(
-    connection: Connection, post: Post, mail: Incoming, key: str, message: _Message, now: datetime
+    connection: Connection,
+    post: Post,
+    mail: Incoming,
+    key: str,
+    answered: int | None,
+    message: _Message,
+    now: datetime,
 ) -> Read:
     """A person wrote: it counts, it proves that the mail arrived, and nothing leaves until it is sorted."""
     lock_leads(connection, [message.lead_id])
+    if _matched(connection, mail, answered) != message:  # one lead became two again while we waited
+        raise LostRaceError
     if not keep_items(connection, post, [Item(0, key, "reply", message.id)]):
         return Read(items=1, repeated=1)
     lead_id = message.lead_id if message.id is None else None
@@ -180,7 +189,7 @@ def _reply(
 
 def _react(connection: Connection, post: Post, item: Item, lead_id: int, now: datetime) -> Read:
     """He wants no more mail, and said so as his mail program offers it."""
-    lock_leads(connection, [lead_id])
+    lock_lead(connection, lead_id)
     if not keep_items(connection, post, [item]):
         return Read(items=1, repeated=1)
     reaction = NewReaction("unsubscribed", item.key, SOURCE, lead_id=lead_id, message_id=item.message_id)

@@ -170,8 +170,8 @@ work_stage_back: Final = _work_table(
 # Reactions as they came in.
 work_reaction: Final = _work_table(
     "work_reaction",
-    Column("position", Integer), Column("lead_id", BigInteger), Column("message_id", BigInteger), Column("email_key", String),
-    Column("kind", String), Column("content", String), Column("session", String), Column("argument", Text),
+    Column("position", Integer), Column("lead_id", BigInteger), Column("named_id", BigInteger), Column("message_id", BigInteger),
+    Column("email_key", String), Column("kind", String), Column("content", String), Column("session", String), Column("argument", Text),
     Column("at", Instant), Column("recorded_at", Instant), Column("counts_at", Instant), Column("source", String), Column("key", String),
     Column("natural_key", String), Column("agent", Text), Column("is_fresh", Boolean), Column("reaction_id", BigInteger),
     Index("ix_work_reaction", "lead_id"),

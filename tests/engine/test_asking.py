@@ -16,7 +16,7 @@ from leadnurture.engine import (
     asked_by_task,
     decide_handoff,
 )
-from leadnurture.engine.known import lock_account, set_known
+from leadnurture.engine.known import lock_accounts, set_known
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database
 from leadnurture.store.instants import day_number
@@ -470,7 +470,7 @@ def test_who_is_asked_has_an_account_from_then_on(company: Company) -> None:
     (almost,) = company.rows("SELECT * FROM almost_qualified")
     assert almost["missing"] == "account.name, role, account.employees"
     with company.database.write() as connection:
-        lock_account(connection, lead)
+        lock_accounts(connection, [lead])
         set_known(connection, lead, "account.name", "Acme GmbH", company.now)
         set_known(connection, lead, "account.employees", 300, company.now)
         set_known(connection, lead, "role", "Head", company.now)

@@ -1,28 +1,42 @@
 """A merge against everybody else, on PostgreSQL with two connections stepped against each other.
 
 Whoever waits for the lead who goes finds the one who is kept, and nobody writes to a lead who is not there.
+Whoever waits while one becomes two again finds the one whose it is then.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
+from sqlalchemy import insert
 
 from leadnurture.engine import (
+    Choice,
     LeadInput,
     NewReaction,
+    NewReply,
+    RawClick,
+    add_note,
     begin_wave,
+    choose_preferences,
     decide_handoff,
     finish_wave,
     import_leads,
+    keep_click,
+    keep_reply,
     merge_leads,
     record_reactions,
+    revise_click,
     run_step,
+    sort_reply,
+    undo_merge,
 )
 from leadnurture.mail import deliver
 from leadnurture.store import Database
+from leadnurture.store.tables import Inbox
 from tests.engine.driver import MACHINE, Company, define
 from tests.engine.people import FILES
 from tests.engine.test_races import (
@@ -222,3 +236,100 @@ def test_of_two_merges_of_the_same_pair_one_wins(
         one.result(PATIENCE)
         assert "already" in str(other.exception(PATIENCE))
     assert company.rows("SELECT id FROM lead") == [{"id": ann}]
+
+
+def offered(company: Company, lead: int) -> int:
+    company.react(lead, "submitted", argument="yes")
+    company.settle()
+    return company.handoff(lead)
+
+
+def replied(company: Company, lead: int) -> int:
+    """A reply to a mail of his that nobody has sorted; its number."""
+    mail = company.mail(lead, "write")
+    post = {"source": "inbound", "body": b"", "received_at": company.now, "status": "done"}
+    with company.database.write() as connection:
+        inbox_id = connection.execute(insert(Inbox).values(post).returning(Inbox.__table__.c.id)).scalar_one()
+        reply = NewReply(inbox_id, lead, mail, "token", company.now, "anna@anna.example", "Hello", "Yes")
+        keep_reply(connection, reply, company.now)
+    return int(company.rows("SELECT max(id) AS id FROM reply")[0]["id"])
+
+
+def clicked(company: Company, lead: int) -> int:
+    raw = RawClick(company.mail(lead, "write"), "https://example.com", "GET", "Firefox", "192.0.2.0", "ask-1")
+    keep_click(company.database, raw, company.now)
+    return int(company.rows("SELECT max(id) AS id FROM click")[0]["id"])
+
+
+def mailed(company: Company, lead: int) -> int:
+    return company.mail(lead, "write")
+
+
+def numbered(_: Company, lead: int) -> int:
+    return lead
+
+
+Act = Callable[[Database, int, datetime], object]
+ACTS: Final[dict[str, tuple[Callable[[Company, int], int], Act, str]]] = {
+    "a decision": (
+        offered,
+        lambda database, offer, now: decide_handoff(database, offer, "accepted", "lena", now),
+        "SELECT id AS lead_id FROM lead WHERE stage = 'accepted'",
+    ),
+    "a reply sorted": (
+        replied,
+        lambda database, reply, now: sort_reply(database, reply, "unsubscribe", "dana", now),
+        "SELECT lead_id FROM reaction WHERE kind = 'unsubscribed'",
+    ),
+    "a click judged": (
+        clicked,
+        lambda database, click, now: revise_click(database, click, "person", "dana", now),
+        "SELECT lead_id FROM click_revision",
+    ),
+    "a reaction to a mail": (
+        mailed,
+        lambda database, mail, now: record_reactions(
+            database, [NewReaction("unsubscribed", "1", "web", message_id=mail)], now
+        ),
+        "SELECT lead_id FROM reaction WHERE kind = 'unsubscribed'",
+    ),
+    "a reaction of a number": (
+        numbered,
+        lambda database, lead, now: record_reactions(
+            database, [NewReaction("unsubscribed", "1", "web", lead_id=lead)], now
+        ),
+        "SELECT lead_id FROM reaction WHERE kind = 'unsubscribed'",
+    ),
+    "a note": (
+        numbered,
+        lambda database, lead, now: add_note(database, lead, "He called.", "dana", now),
+        "SELECT lead_id FROM lead_note",
+    ),
+    "a choice": (
+        numbered,
+        lambda database, lead, now: choose_preferences(
+            database, lead, Choice(frozenset(), mails=1), "lead", now
+        ),
+        "SELECT lead_id FROM preference",
+    ),
+}
+
+
+@pytest.mark.parametrize("about", ACTS)
+def test_what_waits_for_an_undoing_is_about_whoever_it_belongs_to_then(
+    company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor, about: str
+) -> None:
+    prepare, act, changed = ACTS[about]
+    ann, twin = both(company, role="head")
+    company.settle()
+    number = prepare(company, twin)
+    merged = merge(company, company.database, ann, twin)
+    with stopped_before(hook, "INSERT INTO audit") as stop:
+        undoing = threads.submit(undo_merge, hook, merged, "dana", company.now)
+        assert stop.reached.wait(PATIENCE)
+        acting = threads.submit(act, worker, number, company.now)
+        until(lambda: waits_for_a_lock(hook))
+        stop.go.set()
+        undoing.result(PATIENCE)
+        acting.result(PATIENCE)
+    assert company.rows(changed) == [{"lead_id": twin}]
