@@ -104,18 +104,17 @@ def _stage(
     stage(connection, work_said, list(said_of(leads, same, now)))
 
 
+_KNOWN: Final = f"""coalesce({BY_ADDRESS.format("w.email_key")},
+            {BY_CRM.format("w.crm_id")},
+            (SELECT min(l.id) FROM work_said s JOIN lead l ON l.email_key = s.text
+              WHERE s.email_key = w.email_key AND s.kind = 'key' AND s.name = 'email'),
+            (SELECT min(k.lead_id) FROM work_said s JOIN lead_key k ON k.system = s.name AND k.key = s.text
+              WHERE s.email_key = w.email_key AND s.kind = 'key'))"""
+
+
 def _match(connection: Connection) -> dict[str, str]:
     """Finds the leads that are known. The result says of rows about the same lead under which address they go."""
-    run(
-        connection,
-        f"""
-        UPDATE work_import SET lead_id = coalesce({BY_ADDRESS.format("work_import.email_key")},
-            {BY_CRM.format("work_import.crm_id")},
-            (SELECT min(l.id) FROM work_said s JOIN lead l ON l.email_key = s.text
-              WHERE s.email_key = work_import.email_key AND s.kind = 'key' AND s.name = 'email'),
-            (SELECT min(k.lead_id) FROM work_said s JOIN lead_key k ON k.system = s.name AND k.key = s.text
-              WHERE s.email_key = work_import.email_key AND s.kind = 'key'))""",
-    )
+    run(connection, f"UPDATE work_import AS w SET lead_id = {_KNOWN}")
     rows = connection.execute(
         sql("""
             SELECT w.email_key, one.email_key AS first FROM work_import w
@@ -207,9 +206,9 @@ def _lock_known(connection: Connection) -> None:
         SELECT l.id FROM lead l JOIN work_import w ON w.account_id = l.account_id
          WHERE EXISTS (SELECT 1 FROM work_said s WHERE s.email_key = w.email_key AND s.kind IN ('account_fact', 'product'))""",
     )
-    gone = "SELECT count(*) FROM work_import w WHERE NOT EXISTS (SELECT 1 FROM lead l WHERE l.id = w.lead_id) AND w.lead_id IS NOT NULL"
-    if connection.execute(sql(gone)).scalar_one():
-        raise LostRaceError
+    moved = f"SELECT count(*) FROM work_import w WHERE w.lead_id <> coalesce({_KNOWN}, 0)"
+    if connection.dialect.name != "sqlite" and connection.execute(sql(moved)).scalar_one():
+        raise LostRaceError  # two became one, or one two, while we waited
 
 
 def _insert_leads(connection: Connection, now: datetime) -> int:

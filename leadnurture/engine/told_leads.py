@@ -7,6 +7,7 @@ with an earlier row of the batch goes under that one's.
 import functools
 import json
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ LEGAL_FORMS: Final = frozenset(
         "srl", "spa",
     }
 )  # fmt: skip
+_WORD: Final = re.compile(r"[^\W_]+")
 FIRST: Final = frozenset({"email", "email_key", "domain"})
 """Of the same person twice in a batch, these stay those of the first row."""
 
@@ -78,6 +80,8 @@ def one_person(leads: Sequence[LeadInput]) -> dict[str, str]:
 
 def _keys(lead: LeadInput) -> list[tuple[str, str]]:
     """By what else somebody says that he is known."""
+    if not (lead.crm_id or lead.addresses or lead.keys):  # as most are
+        return []
     addresses = [(EMAIL, email_key(address)) for address in lead.addresses if "@" in address]
     platforms = [(system.casefold(), key) for system, key in lead.keys.items() if key]
     return [
@@ -138,7 +142,7 @@ def _zones() -> frozenset[str]:
 
 def account_key(name: str) -> str:
     """A company's name for matching: case and legal form do not count."""
-    words = "".join(character if character.isalnum() else " " for character in name.casefold()).split()
+    words = _WORD.findall(name.casefold())
     core = [word for word in words if word not in LEGAL_FORMS]
     return " ".join(core or words)
 

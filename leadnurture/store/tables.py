@@ -144,6 +144,7 @@ class Lead(Row, table=True):
         ),
         Index("ix_lead_untold", "stage_since", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
         Index("ix_lead_list", "track", "stage", "score", "id"),
+        Index("ix_lead_account_id", "account_id", "id"),
         {**KEPT_IDS, "postgresql_with": {"fillfactor": 85}},
     )
     id: int | None = row_id()
@@ -153,7 +154,7 @@ class Lead(Row, table=True):
     """Case-folded, for matching."""
     first_name: str = ""
     last_name: str = ""
-    account_id: int | None = reference("account.id", nullable=True, index=True)
+    account_id: int | None = reference("account.id", nullable=True)
     track: str
     stage: str
     stage_since: datetime = instant(nullable=False)

@@ -305,6 +305,13 @@ ACTS: Final[dict[str, tuple[Callable[[Company, int], int], Act, str]]] = {
         lambda database, lead, now: add_note(database, lead, "He called.", "dana", now),
         "SELECT lead_id FROM lead_note",
     ),
+    "an import": (
+        numbered,
+        lambda database, _, now: import_leads(
+            database, [LeadInput("anna@anna.example", tags=["late"])], now, "test"
+        ),
+        "SELECT lead_id FROM lead_tag WHERE tag = 'late'",
+    ),
     "a choice": (
         numbered,
         lambda database, lead, now: choose_preferences(

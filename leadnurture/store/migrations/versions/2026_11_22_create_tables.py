@@ -105,7 +105,7 @@ def _create_people() -> None:
         sqlite_autoincrement=True,
         postgresql_with={"fillfactor": 85},
     )
-    op.create_index("ix_lead_account_id", "lead", ["account_id"])
+    op.create_index("ix_lead_account_id", "lead", ["account_id", "id"])
     op.create_index("ix_lead_look", "lead", ["track", "look_at"], **only("look_at IS NOT NULL"))
     untold = "stage IN ('engaged', 'qualified', 'handed_off', 'accepted', 'opportunity', 'won')"
     op.create_index(
