@@ -170,29 +170,29 @@ def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta)
     }
 
 
-# By the message, else by the address, else by the number that he has or had.
-_WHOSE: Final = f"""coalesce((SELECT m.lead_id FROM message m WHERE m.id = w.message_id),
-        {BY_ADDRESS.format("w.email_key")},
-        {BY_NUMBER.format("w.named_id")})"""
+_BY_ADDRESS_OR_NUMBER: Final = f"{BY_ADDRESS.format('w.email_key')}, {BY_NUMBER.format('w.named_id')}"
+_WHOSE: Final = (
+    f"coalesce((SELECT m.lead_id FROM message m WHERE m.id = w.message_id), {_BY_ADDRESS_OR_NUMBER})"
+)
 
 
 def _find_leads(connection: Connection) -> None:
     """A message knows its lead and its content; an address finds its lead; the natural key then says who did
     what and when.
     """
-    run(connection, f"UPDATE work_reaction AS w SET lead_id = {_WHOSE}")
     run(
         connection,
         """
-        UPDATE work_reaction SET content = m.content
-          FROM message m WHERE m.id = work_reaction.message_id AND work_reaction.content IS NULL""",
+        UPDATE work_reaction
+           SET lead_id = m.lead_id, content = coalesce(work_reaction.content, m.content),
+               session = CASE WHEN work_reaction.session IS NULL AND m.session_content = coalesce(work_reaction.content, m.content)
+                              THEN m.session ELSE work_reaction.session END
+          FROM message m WHERE m.id = work_reaction.message_id""",
     )
     run(
         connection,
-        """
-        UPDATE work_reaction SET session = m.session
-          FROM message m
-         WHERE m.id = work_reaction.message_id AND work_reaction.session IS NULL AND m.session_content = work_reaction.content""",
+        f"""
+        UPDATE work_reaction AS w SET lead_id = coalesce({_BY_ADDRESS_OR_NUMBER}) WHERE w.lead_id IS NULL""",
     )
     # Standing reactions are one per session, others one per second: the same thing told under a new id.
     run(
