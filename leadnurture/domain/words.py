@@ -1,5 +1,6 @@
 """The words by which a lead is found: small letters without accents, so that `muller` finds Müller. Pure."""
 
+import functools
 import re
 import unicodedata
 from typing import Final
@@ -13,12 +14,17 @@ _PART: Final = re.compile(r"[^\W_]+")
 
 def words_of(*texts: str) -> set[str]:
     """The words of names and ids: each as it is written, and its parts between signs."""
+    return set().union(*map(_words_in, texts))
+
+
+@functools.lru_cache(maxsize=50_000)
+def _words_in(text: str) -> frozenset[str]:
+    """Remembered, since many have the same first name, the same account."""
     found: set[str] = set()
-    for text in texts:
-        for written in _plain(text).split():
-            found.add(_SIGNS_AROUND.sub("", written)[:LONGEST])
-            found.update(part[:LONGEST] for part in _PART.findall(written))
-    return found - {""}
+    for written in _plain(text).split():
+        found.add(_SIGNS_AROUND.sub("", written)[:LONGEST])
+        found.update(part[:LONGEST] for part in _PART.findall(written))
+    return frozenset(found - {""})
 
 
 def words_of_address(email: str) -> set[str]:

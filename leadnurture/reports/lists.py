@@ -36,10 +36,8 @@ CONTENT: Final = metadata.tables["content"]
 WORD: Final = metadata.tables["lead_word"]
 ACCOUNT_WORD: Final = metadata.tables["account_word"]
 PAGE: Final = 50
-FEW: Final = 2_000
-"""Of so many leads the rows are read."""
-MOST: Final = 5_000
-"""So many ids of those who meet a filter are looked up."""
+FEW: Final = 5_000
+"""So many ids are looked up for a filter, and of so many leads the rows are read."""
 TRIED: Final = 1_000
 """So many leads are asked for what many have: mostly that fills a page."""
 BEST_FIRST: Final = LEAD.c.score.desc(), LEAD.c.id.desc()
@@ -237,8 +235,8 @@ def _looked_up(connection: Connection, filters: Sequence[_Filter]) -> tuple[set[
     few: set[int] | None = None
     many: list[_Filter] = []
     for each in filters:
-        (found,) = _columns(connection, each.ids(MOST + 1))
-        if len(found) > MOST:
+        (found,) = _columns(connection, each.ids(FEW + 1))
+        if len(found) > FEW:
             many.append(each)
         else:
             few = set(found) if few is None else few.intersection(found)
