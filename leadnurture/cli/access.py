@@ -1,6 +1,5 @@
 """Commands about who may come in: users and keys. A password or a key is printed once, and kept nowhere."""
 
-import getpass
 import logging
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -8,7 +7,17 @@ import typer
 
 from leadnurture import app
 from leadnurture.app import Project, machine_now, open_project
-from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, columns, is_seen, show, told
+from leadnurture.cli.output import (
+    HERE,
+    Format,
+    OutputFormat,
+    ProjectFolder,
+    actor,
+    columns,
+    is_seen,
+    show,
+    told,
+)
 from leadnurture.domain.roles import SCOPES, Role
 
 if TYPE_CHECKING:
@@ -31,14 +40,6 @@ def open_to_people(project: Project) -> None:
         logger.warning(NOBODY)
 
 
-def _actor() -> str:
-    """Who types, as the machine knows him."""
-    try:
-        return f"command of {getpass.getuser()}"
-    except (KeyError, OSError):  # a user without a name
-        return "command"
-
-
 def add_user(
     name: UserName,
     role: Annotated[Role, typer.Option(help="What the person may do.")] = "viewer",
@@ -48,7 +49,7 @@ def add_user(
     from leadnurture import access
 
     opened = open_project(project)
-    typer.echo(access.add_user(opened.database, name, role, _actor(), opened.clock()))
+    typer.echo(access.add_user(opened.database, name, role, actor(), opened.clock()))
     told(f"{name} has the role {role}. This is the password; it is shown this once.")
 
 
@@ -76,7 +77,7 @@ def give_password(name: UserName, project: ProjectFolder = HERE) -> None:
 
     opened = open_project(project)
     user_id = _user(opened, name)
-    typer.echo(access.give_password(opened.database, user_id, _actor(), opened.clock()))
+    typer.echo(access.give_password(opened.database, user_id, actor(), opened.clock()))
     told(f"This is the new password of {name}; it is shown this once.")
 
 
@@ -87,7 +88,7 @@ def set_role(
     from leadnurture import access
 
     opened = open_project(project)
-    access.set_role(opened.database, _user(opened, name), role, _actor(), opened.clock())
+    access.set_role(opened.database, _user(opened, name), role, actor(), opened.clock())
     told(f"{name} has the role {role} now.")
 
 
@@ -96,7 +97,7 @@ def remove_user(name: UserName, project: ProjectFolder = HERE) -> None:
     from leadnurture import access
 
     opened = open_project(project)
-    access.remove_user(opened.database, _user(opened, name), _actor(), opened.clock())
+    access.remove_user(opened.database, _user(opened, name), actor(), opened.clock())
     told(f"{name} is removed.")
 
 
@@ -118,7 +119,7 @@ def add_key(
     from leadnurture import access
 
     opened = open_project(project)
-    typer.echo(access.add_key(opened.database, name, scope, _actor(), opened.clock()))
+    typer.echo(access.add_key(opened.database, name, scope, actor(), opened.clock()))
     told("This is the key; it is shown this once.")
 
 
@@ -143,5 +144,5 @@ def revoke_key(name: KeyName, project: ProjectFolder = HERE) -> None:
     from leadnurture import access
 
     opened = open_project(project)
-    access.revoke_key(opened.database, name, _actor(), opened.clock())
+    access.revoke_key(opened.database, name, actor(), opened.clock())
     told(f"The key {name} is revoked.")

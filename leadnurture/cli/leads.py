@@ -7,7 +7,7 @@ from uuid import uuid4
 import typer
 
 from leadnurture.app import compare_with_files, find_lead, open_project
-from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, progress, show, told
+from leadnurture.cli.output import HERE, Format, OutputFormat, ProjectFolder, actor, progress, show, told
 
 if TYPE_CHECKING:
     from leadnurture.engine import Comparison, Rescored
@@ -110,13 +110,11 @@ def explain(lead: LeadName, project: ProjectFolder = HERE, form: OutputFormat = 
 
 
 def export(lead: LeadName, project: ProjectFolder = HERE) -> None:
-    """Print everything that is held about one lead, as JSON."""
-    from leadnurture import reports
+    """Print everything that is held about one lead, as JSON; the audit says who did."""
+    from leadnurture.profile import export_person
 
     opened = open_project(project)
-    with opened.database.read() as connection:
-        held = reports.person(connection, find_lead(opened, lead), opened.clock())
-    show(held, Format.json, str)
+    show(export_person(opened.database, lead, actor(), opened.clock()), Format.json, str)
 
 
 def merge(

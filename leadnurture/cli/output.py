@@ -3,6 +3,7 @@
 Results go to the standard output, all else to the standard error, so that a pipe gets the result alone.
 """
 
+import getpass
 import json
 import os
 import stat
@@ -87,3 +88,11 @@ def columns(rows: list[tuple[str, ...]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def actor() -> str:
+    """Who types, as the machine knows him."""
+    try:
+        return f"command of {getpass.getuser()}"
+    except (KeyError, OSError):  # a user without a name
+        return "command"

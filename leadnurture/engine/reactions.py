@@ -77,6 +77,9 @@ class NewReaction:
     """The teller's own id; the same key is recorded once."""
     source: str
     at: datetime | None = None
+    """When he did it, as the teller says; one that lies ahead is the recording's. It dates the journey and tells the same
+    from another; conditions, points and stages count from the recording.
+    """
     lead_id: int | None = None
     message_id: int | None = None
     email: str | None = None
@@ -194,13 +197,15 @@ def _find_leads(connection: Connection) -> None:
         f"""
         UPDATE work_reaction AS w SET lead_id = coalesce({_BY_ADDRESS_OR_NUMBER}) WHERE w.lead_id IS NULL""",
     )
-    # Standing reactions are one per session, others one per second: the same thing told under a new id.
+    # Standing reactions are one per session, others one per second: the same thing told under a new id. The
+    # key has the instant that was told, so that a clock ahead of ours tells nothing twice.
     run(
         connection,
         """
         UPDATE work_reaction SET natural_key =
                kind || '|' || CAST(lead_id AS VARCHAR) || '|' || coalesce(CAST(message_id AS VARCHAR), '') || '|' || coalesce(content, '')
-               || '|' || coalesce(session, '') || '|' || coalesce(argument, '') || '|' || CAST(at / 1000000 AS VARCHAR)
+               || '|' || coalesce(session, '') || '|' || coalesce(argument, '') || '|' || CAST(at / 1000000 AS VARCHAR),
+               at = CASE WHEN at > recorded_at THEN recorded_at ELSE at END
          WHERE lead_id IS NOT NULL""",
     )
 

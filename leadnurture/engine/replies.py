@@ -20,6 +20,7 @@ from leadnurture.engine.reactions import NewReaction, record_in
 from leadnurture.engine.sql import lock_lead_of, run, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database, note
+from leadnurture.store.instants import to_micros
 from leadnurture.store.tables import Enrollment, Reply
 
 Sorting = Literal["resume", "end", "unsubscribe"]
@@ -38,6 +39,7 @@ class NewReply:
     message_id: int | None
     matched_by: Literal["token", "reference", "address"]
     at: datetime
+    """When it came in."""
     sender: str
     subject: str
     text: str
@@ -58,10 +60,9 @@ def keep_reply(connection: Connection, reply: NewReply, now: datetime) -> None:
         connection,
         """
         INSERT INTO reply (inbox_id, lead_id, message_id, matched_by, at, sender, subject, text)
-        VALUES (:inbox_id, :lead_id, :message_id, :matched_by, :now, :sender, :subject, :text)
+        VALUES (:inbox_id, :lead_id, :message_id, :matched_by, :at, :sender, :subject, :text)
             ON CONFLICT DO NOTHING""",
-        now=now,
-        **{name: value for name, value in asdict(reply).items() if name != "at"},
+        **asdict(reply) | {"at": to_micros(reply.at)},
     )
     unsorted = sql("SELECT count(*) FROM reply WHERE inbox_id = :inbox AND sorted_at IS NULL")
     if connection.execute(unsorted, {"inbox": reply.inbox_id}).scalar_one():

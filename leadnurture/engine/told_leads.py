@@ -197,7 +197,8 @@ def said_of(leads: Sequence[LeadInput], same: Mapping[str, str], now: datetime) 
             for name in names:
                 yield _line(key, kind, name)
         for purpose, at, source, wording in lead.consents:
-            yield _line(key, "consent", purpose, text=source, at=at or now, wording=wording)
+            given_at = min(at or now, now)  # one of tomorrow would outlive a withdrawal of today
+            yield _line(key, "consent", purpose, text=source, at=given_at, wording=wording)
 
 
 def _line(

@@ -176,15 +176,29 @@ def _reply(
     if not keep_items(connection, post, [Item(0, key, "reply", message.id)]):
         return Read(items=1, repeated=1)
     lead_id = message.lead_id if message.id is None else None
-    reaction = NewReaction("replied", key, SOURCE, mail.at, lead_id=lead_id, message_id=message.id)
+    reaction = NewReaction(
+        "replied", key, SOURCE, _written_at(post, mail), lead_id=lead_id, message_id=message.id
+    )
     recorded = record_in(connection, [reaction], now)
     if message.id is not None:
         settle_messages(connection, [Settled(message.id, "delivered")], now)
     reply = NewReply(
-        post.id, message.lead_id, message.id, message.matched_by, now, mail.sender, mail.subject, mail.text
+        post.id,
+        message.lead_id,
+        message.id,
+        message.matched_by,
+        post.received_at,
+        mail.sender,
+        mail.subject,
+        mail.text,
     )
     keep_reply(connection, reply, now)
     return Read(items=1, recorded=recorded.recorded)
+
+
+def _written_at(post: Post, mail: Incoming) -> datetime:
+    """As the mail says, but not after it came in."""
+    return min(mail.at or post.received_at, post.received_at)
 
 
 def _react(connection: Connection, post: Post, item: Item, lead_id: int, now: datetime) -> Read:
@@ -216,7 +230,7 @@ def _report(
         return Read(items=1, not_ours=message_id is None, repeated=not own)
     kinds: dict[str, ReactionKind] = {"bounced": "bounced", "delivered": "delivered"}
     reactions = [
-        NewReaction(kind, key, SOURCE, mail.at, message_id=message_id)
+        NewReaction(kind, key, SOURCE, _written_at(post, mail), message_id=message_id)
         for fate, kind in kinds.items()
         if fate == report.fate
     ]

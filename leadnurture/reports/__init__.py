@@ -5,7 +5,6 @@ from leadnurture.reports.content import ContentPage, ContentRow, content_page, c
 from leadnurture.reports.handoffs import HandoffList, HandoffRow, handoff, handoff_list
 from leadnurture.reports.journeys import Journey, journey
 from leadnurture.reports.lists import LeadRow, MailRow, leads, outbox
-from leadnurture.reports.person import person
 from leadnurture.reports.plain import as_json
 from leadnurture.reports.programs import (
     ProgramChart,
@@ -49,7 +48,6 @@ __all__ = [
     "leads",
     "open_tasks",
     "outbox",
-    "person",
     "program_chart",
     "program_page",
     "programs",

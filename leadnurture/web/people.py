@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from leadnurture import engine, reports
+from leadnurture import engine
+from leadnurture.profile import export_person
 from leadnurture.web.desk import acting_as
-from leadnurture.web.doorkeeper import READ
 from leadnurture.web.doors import LONGEST_NOTE, plain
 from leadnurture.web.site import Here, Id
 
@@ -15,11 +15,11 @@ router = APIRouter(prefix="/leads/{lead_id}")
 Words = Annotated[str, Form(max_length=LONGEST_NOTE)]
 
 
-@router.api_route("/export", methods=READ)
+@router.post("/export")
 def export(lead_id: Id, site: Here) -> JSONResponse:
-    """Everything that is held about the lead, to be kept as a file."""
-    with site.project.database.read() as connection:
-        held = reports.person(connection, lead_id, site.project.clock())
+    """Everything that is held about the lead, to be kept as a file; the audit says who took it."""
+    project = site.project
+    held = export_person(project.database, lead_id, site.whoever.name, project.clock())
     return JSONResponse(held, headers={"Content-Disposition": f'attachment; filename="lead-{lead_id}.json"'})
 
 

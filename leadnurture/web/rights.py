@@ -62,7 +62,7 @@ PEOPLE: Final[Mapping[str, Needed]] = {
     "POST /clicks/{click_id}": "marketer",
     "GET /leads": "viewer",
     "GET /leads/{lead_id}": "viewer",
-    "GET /leads/{lead_id}/export": "marketer or sales",
+    "POST /leads/{lead_id}/export": "marketer or sales",
     "POST /leads/{lead_id}/merge": "marketer",
     "POST /leads/{lead_id}/merges/{merge_id}/undo": "marketer",
     "POST /leads/{lead_id}/notes": "marketer or sales",

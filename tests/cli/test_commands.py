@@ -256,6 +256,18 @@ def test_a_person_may_say_who_clicked(run: Run, tmp_path: Path) -> None:
     assert (missing.returncode, sentence_of(missing)[:21]) == (5, "There is no click 7; ")
 
 
+def test_a_copy_of_all_that_is_held_says_who_took_it(run: Run, tmp_path: Path) -> None:
+    leads = tmp_path / "leads.csv"
+    leads.write_text("email\nann@acme.example\n")
+    run("apply")
+    run("import", "leads", str(leads))
+    first, again = (json.loads(run("export", "ann@acme.example").stdout) for _ in range(2))
+    assert [row["act"] for row in again["audit"]] == ["exported all that is held"] * 2
+    assert again["audit"][0] == first["audit"][0]
+    assert first["audit"][0]["actor"].startswith("command")
+    assert run("export", "nobody@acme.example").returncode == 5
+
+
 def test_a_deal_can_be_won(run: Run, tmp_path: Path) -> None:
     leads = tmp_path / "leads.csv"
     leads.write_text("email,company\nann@acme.example,Acme\n")

@@ -24,7 +24,8 @@ from leadnurture.engine import (
 )
 from leadnurture.engine.changes import OF_LEADS
 from leadnurture.errors import InvalidInputError, NotFoundError
-from leadnurture.reports import journey, person
+from leadnurture.profile import export_person
+from leadnurture.reports import journey
 from leadnurture.store import Database
 from leadnurture.store.tables import metadata
 from tests.engine.driver import Company, define
@@ -273,14 +274,13 @@ def test_the_copy_holds_what_was_noted_of_both_and_once_undone_of_one(
     first, second, third = (company.lead(name) for name in ("anna", "bert", "carl"))
     add_note(company.database, first, "Met at the fair", "dana", company.now)
     merges = [merge(company, second, first), merge(company, third, second)]
-    with company.database.read() as connection:
-        held = person(connection, third, company.now)
-    assert [row["act"] for row in held["audit"]] == ["noted something", "merged leads", "merged leads"]
+    held = export_person(company.database, third, "dana", company.now)
+    told = ["noted something", "merged leads", "merged leads", "exported all that is held"]
+    assert [row["act"] for row in held["audit"]] == told
     assert [row["id"] for row in held["lead_merge"]] == merges
     for number in reversed(merges):
         undo_merge(company.database, number, "dana", company.now)
-    with company.database.read() as connection:
-        held = person(connection, second, company.now)
+    held = export_person(company.database, second, "dana", company.now)
     assert held["lead_merge"] == []
     assert not {"anna", "carl"} & set(re.findall(r"\w+", str(held)))
 

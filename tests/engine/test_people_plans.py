@@ -10,6 +10,7 @@ import pytest
 
 from leadnurture import reports
 from leadnurture.engine import Feedback, LeadInput, add_note, merge_leads, record_feedback, undo_merge
+from leadnurture.profile import export_person
 from leadnurture.store import Database, open_database
 from tests.demo.plans import Plans
 from tests.engine.driver import Company, define
@@ -43,7 +44,7 @@ def test_nobody_pays_for_those_whom_it_is_not_about(database: Database, tmp_path
         with database.read() as connection:
             reports.leads(connection, search="ann x", program="series", least=3)
             reports.journey(connection, twin, NOW)
-            reports.person(connection, twin, NOW)
+        export_person(database, twin, "dana", NOW)
         undo_merge(database, number, "dana", NOW)
     assert len(plans.seen) > 100
     assert "\n".join(plans.told()) == ""

@@ -73,6 +73,26 @@ def test_an_answer_is_known_by_its_signed_address(scene: Scene) -> None:
     assert scene.row("message", mine).status == "delivered"  # who answers has got it
 
 
+@pytest.mark.parametrize(
+    ("date", "at"),
+    [
+        ("Fri, 08 Dec 2028 09:30:00 +0100", NOW),
+        ("Tue, 08 Dec 2026 09:30:00 -1200", NOW),
+        ("Mon, 01 Jan 2001 00:00:00 +0000", datetime(2001, 1, 1, tzinfo=UTC)),
+        (None, NOW),
+        ("soon", NOW),
+    ],
+)
+def test_nobody_writes_after_his_mail_came_in(scene: Scene, date: str | None, at: datetime) -> None:
+    sent(scene)
+    receive_inbound(scene.database, raw(letter(date=date)), credentials(), KEY, NOW)
+    later = NOW + timedelta(hours=3)
+    work_off(scene.database, {"inbound": inbound_reader(LINKS)}, later, lambda: MACHINE)
+    (reaction,) = scene.rows("reaction")
+    assert (reaction.at, reaction.recorded_at) == (at, later)
+    assert scene.rows("reply")[0].at == NOW
+
+
 def test_else_by_the_mail_that_it_answers(scene: Scene) -> None:
     first, second = sent(scene, 1), sent(scene, 2)
     mail = letter(

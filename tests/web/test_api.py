@@ -66,6 +66,26 @@ def test_the_same_reaction_twice_is_recorded_once(world: World, client: Client) 
     assert len(world.rows("reaction", lead_id=world.leads["sverre"])) == 1
 
 
+def test_nothing_happened_after_it_was_told(world: World, client: Client) -> None:
+    ahead, long_ago = NOW + timedelta(days=400), NOW - timedelta(days=4000)
+    told = {"kind": "visited", "email": "sverre@example.com", "argument": "/pricing"}
+    for key, at in (("1", ahead), ("2", ahead), ("3", ahead + timedelta(seconds=1)), ("4", long_ago)):
+        tell(client, "reactions", told | {"id": key, "at": at.isoformat()})
+    rows = world.rows("reaction", lead_id=world.leads["sverre"])
+    assert [(row["key"], row["at"]) for row in rows] == [("api:1", NOW), ("api:3", NOW), ("api:4", long_ago)]
+
+
+def test_a_consent_of_tomorrow_does_not_outlive_a_withdrawal_of_today(world: World, client: Client) -> None:
+    ahead = NOW + timedelta(days=400)
+    told = {"email": "ann@example.com", "consents": [{"purpose": "marketing", "given_at": ahead.isoformat()}]}
+    tell(client, "leads", told)
+    tell(client, "leads", {"email": "ann@example.com", "withdrawn": ["marketing"]})
+    tell(client, "leads", told)
+    (lead,) = world.rows("lead", email_key="ann@example.com")
+    (row,) = world.rows("consent", lead_id=lead["id"])
+    assert (row["given_at"], row["withdrawn_at"]) == (NOW, NOW)
+
+
 def test_a_good_item_is_recorded_beside_bad_ones(world: World, client: Client) -> None:
     good = {"id": "1", "kind": "downloaded", "email": "sverre@example.com", "content": "downtime-costs"}
     told = [

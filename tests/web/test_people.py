@@ -95,7 +95,7 @@ def test_a_viewer_reads_and_is_offered_no_form(world: World, signed_in: SignIn) 
 def test_the_copy_holds_all_that_refers_to_the_lead_and_nothing_of_others(world: World, lena: Client) -> None:
     lead = world.leads["ingrid"]
     lena.post(f"/leads/{lead}/notes", data={"text": "Met at the fair"})
-    answer = lena.get(f"/leads/{lead}/export")
+    answer = lena.post(f"/leads/{lead}/export")
     assert answer.headers["content-disposition"] == f'attachment; filename="lead-{lead}.json"'
     held = json.loads(answer.text)
     assert held["lead"]["email"] == "ingrid@example.com"
@@ -103,7 +103,10 @@ def test_the_copy_holds_all_that_refers_to_the_lead_and_nothing_of_others(world:
         known = {tuple(row[key] for key in row if key in {"id", "purpose"}) for row in held[table]}
         own = world.rows(table, lead_id=lead)
         assert len(known) == len(own) > 0, table
-    assert [row["act"] for row in held["audit"]] == ["noted something"]
+    assert [row["act"] for row in held["audit"]] == ["noted something", "exported all that is held"]
+    (noted,) = world.rows("audit", act="exported all that is held")
+    assert (noted["subject"], noted["at"]) == (f"lead {lead}", world.desk.now)
+    assert noted["actor"] == held["audit"][0]["actor"]
     assert {row["lead_id"] for name in ("reaction", "message", "consent") for row in held[name]} == {lead}
     assert held["account"][0]["name"] == "Fjellheim Kraft"
     assert held["message"][0]["facts"]["values"]

@@ -26,6 +26,7 @@ FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /tasks/{task_id}": {"answer": "done"},
     "POST /content/{content}/attendance": {"session": "december", "attended": "ingrid@example.com"},
     "POST /replies/{reply_id}": {"decision": "resume", "track": "prospects"},
+    "POST /leads/{lead_id}/export": {},
     "POST /leads/{lead_id}/merge": {"other": "sverre@example.com"},
     "POST /leads/{lead_id}/merges/{merge_id}/undo": {},
     "POST /leads/{lead_id}/notes": {"text": "Call again in May"},

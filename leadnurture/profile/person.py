@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select
 
 from leadnurture import engine
+from leadnurture.store import Database, note
 from leadnurture.store.tables import metadata
 
 WITHOUT: Final = frozenset({"lease_owner", "lease_until", "luck"})
@@ -20,12 +21,21 @@ JSON_TEXT: Final = frozenset({"facts", "body", "ask"})
 """Columns that are JSON themselves: what a mail was made of, what a merge has put aside, what a task asks."""
 
 
-def person(connection: Connection, lead_ref: int | str, now: datetime) -> dict[str, Any]:
+def export_person(database: Database, lead_ref: int | str, actor: str, now: datetime) -> dict[str, Any]:
     """Everything about a lead, by id or address, under the names of the tables. Raises NotFoundError.
 
-    A statement a table.
+    Whose data went to whom is noted with it, and stands in the copy. A statement a table.
     """
-    lead = engine.find_lead(connection, lead_ref)
+
+    def export(connection: Connection) -> dict[str, Any]:
+        lead = engine.find_lead(connection, lead_ref)
+        note(connection, actor, "exported all that is held", f"lead {lead.id}", now)
+        return _held(connection, lead, now)
+
+    return database.run(export)
+
+
+def _held(connection: Connection, lead: Row[Any], now: datetime) -> dict[str, Any]:
     addresses = engine.addresses_of(connection, lead.id)
     numbers = engine.numbers_of(connection, lead.id)
     told: dict[str, Any] = {"exported_at": now.isoformat(), "lead": _plain(lead)}
