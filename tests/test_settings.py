@@ -69,7 +69,7 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("PROVIDR", "local", "LEADNURTURE_PROVIDR is no setting; did you mean LEADNURTURE_PROVIDER"),
         ("PORT", "http", "LEADNURTURE_PORT: input should be a valid integer"),
         ("PORT", "4200", "LEADNURTURE_PORT and LEADNURTURE_PREFECT_PORT are both 4200"),
-        ("HOST", "0.0.0.0", "LEADNURTURE_HOST is 0.0.0.0, beyond this machine: set LEADNURTURE_URL"),  # noqa: S104
+        ("HOST", "0.0.0.0", "LEADNURTURE_HOST is 0.0.0.0, beyond this machine: set LEADNURTURE_URL"),  # noqa: S104 - what the test is about
         ("URL", "news.example.com", "LEADNURTURE_URL: must be an address like https"),
     ],
 )

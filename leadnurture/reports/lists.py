@@ -247,15 +247,19 @@ def _put_together(
     connection: Connection, few: set[int] | None, many: Sequence[_Filter], chosen: _List, limit: int
 ) -> Sequence[int]:
     """The ids of a page. Reads indexes alone, of each word from the first lead who has it to the last."""
-    common, others = few, list(many)
-    while others and (common is None or len(common) > FEW):
-        (found,) = _columns(connection, others.pop(0).ids(None))
-        common = set(found) if common is None else common.intersection(found)
-    assert common is not None  # noqa: S101 - there are filters
+    others = list(many)
+    common = set(_looked_up_all(connection, others.pop(0))) if few is None else few
+    while others and len(common) > FEW:
+        common = common.intersection(_looked_up_all(connection, others.pop(0)))
     if len(common) <= FEW:
         return connection.scalars(chosen.among(common, others, limit)).all()
     places = zip(*_columns(connection, chosen.places()), strict=True)
     return [lead for _, lead in nlargest(limit, (place for place in places if place[1] in common))]
+
+
+def _looked_up_all(connection: Connection, one: _Filter) -> list[int]:
+    (ids,) = _columns(connection, one.ids(None))
+    return ids
 
 
 def _columns(connection: Connection, rows: Select[Any]) -> list[list[int]]:

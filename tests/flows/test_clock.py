@@ -183,7 +183,7 @@ def test_work_that_is_due_again_at_its_end_runs_again(
         poll()
         time.sleep(0.05)  # the work that has just armed itself has not ended yet when its alarm rings
 
-    clock.poll = poll_and_linger  # type: ignore[method-assign]
+    clock.poll = poll_and_linger  # type: ignore[method-assign] # the same clock, slower
     product.sending = LONG_AGO
     clock.poll()
     assert product.wait_for(5) == ["deliver"] * 5

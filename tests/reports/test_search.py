@@ -106,7 +106,7 @@ def noted(database: Database) -> Iterator[list[tuple[str, Any]]]:
     """The statements that are executed meanwhile, with their values."""
     told: list[tuple[str, Any]] = []
 
-    def note(_c: object, _cursor: object, statement: str, values: Any, *_: object) -> None:  # noqa: ANN401
+    def note(_c: object, _cursor: object, statement: str, values: Any, *_: object) -> None:  # noqa: ANN401 - the driver's own
         told.append((statement, values))
 
     event.listen(database.engine, "before_cursor_execute", note)
@@ -114,7 +114,7 @@ def noted(database: Database) -> Iterator[list[tuple[str, Any]]]:
     event.remove(database.engine, "before_cursor_execute", note)
 
 
-def whole_tables(connection: Connection, statement: str, values: Any) -> set[str]:  # noqa: ANN401
+def whole_tables(connection: Connection, statement: str, values: Any) -> set[str]:  # noqa: ANN401 - the driver's own
     """The tables that a statement would read from end to end."""
     is_sqlite = connection.dialect.name == "sqlite"
     plan = connection.exec_driver_sql(
