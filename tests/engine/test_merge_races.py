@@ -89,6 +89,14 @@ def both(company: Company, **told: object) -> tuple[int, int]:
     return ann, twin
 
 
+def wants_no_mail(company: Company, database: Database) -> None:
+    """An unsubscribe holds for both addresses, and nothing leaves."""
+    assert len(company.rows("SELECT email_key FROM suppression WHERE reason = 'unsubscribed'")) == 2
+    kept = Kept()
+    deliver(database, kept, LINKS, company.now, machine_now=MACHINE, parallel=1)
+    assert kept.mails == []
+
+
 def test_a_merge_waits_for_the_wave_that_came_first(
     company: Company, worker: Database, hook: Database, threads: ThreadPoolExecutor
 ) -> None:
@@ -137,10 +145,7 @@ def test_an_unsubscribe_that_waits_for_a_merge_holds_for_the_one_who_is_kept(
         merging.result(PATIENCE)
         assert leaving.result(PATIENCE).recorded == 1
     consistent(company, ann)
-    assert len(company.rows("SELECT email_key FROM suppression WHERE reason = 'unsubscribed'")) == 2
-    kept = Kept()
-    deliver(worker, kept, LINKS, company.now, machine_now=MACHINE, parallel=1)
-    assert kept.mails == []
+    wants_no_mail(company, worker)
 
 
 def test_a_merge_that_waits_for_an_unsubscribe_takes_it_along(
@@ -157,10 +162,7 @@ def test_a_merge_that_waits_for_an_unsubscribe_takes_it_along(
         stop.go.set()
         leaving.result(PATIENCE)
         merging.result(PATIENCE)
-    assert len(company.rows("SELECT email_key FROM suppression WHERE reason = 'unsubscribed'")) == 2
-    kept = Kept()
-    deliver(worker, kept, LINKS, company.now, machine_now=MACHINE, parallel=1)
-    assert kept.mails == []
+    wants_no_mail(company, worker)
 
 
 def test_a_claim_that_waits_for_a_merge_sends_each_mail_once(

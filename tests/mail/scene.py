@@ -243,6 +243,11 @@ class Scene:
         with self.database.read() as connection:
             return list(connection.execute(select(self.tables[table])))
 
+    def outcome(self, message_id: int) -> tuple[str, str | None, str | None]:
+        """(status, trouble, the enrollment's trouble)."""
+        message = self.row("message", message_id)
+        return message.status, message.trouble, self.enrollment_of(message_id).trouble
+
     def enrollment_of(self, message_id: int) -> Any:  # noqa: ANN401 - columns of any table
         """The enrollment that waits for a message."""
         return self.row("enrollment", self.row("message", message_id).enrollment_id)

@@ -24,12 +24,6 @@ def send(scene: Scene, now: datetime = NOW, provider: Kept | None = None, **opti
     return deliver(scene.database, provider or Kept(), LINKS, now, machine_now=MACHINE, **options)
 
 
-def outcome(scene: Scene, message_id: int) -> tuple[str, str | None, str | None]:
-    """(status, trouble, the enrollment's trouble)."""
-    message = scene.row("message", message_id)
-    return message.status, message.trouble, scene.enrollment_of(message_id).trouble
-
-
 # What forbids a mail for ever
 
 
@@ -46,13 +40,13 @@ def test_a_suppressed_address_is_refused_whoever_suppressed_it(scene: Scene) -> 
     message_id = scene.message(scene.lead(1))
     scene.insert("suppression", email_key="lead1@example.org", reason="imported", at=NOW)
     assert send(scene) == Delivered(refused=1)
-    assert outcome(scene, message_id) == ("cancelled", "the address is suppressed: imported", "refused")
+    assert scene.outcome(message_id) == ("cancelled", "the address is suppressed: imported", "refused")
 
 
 def test_without_consent_nothing_leaves(scene: Scene) -> None:
     message_id = scene.message(scene.lead(1, consent=False))
     assert send(scene) == Delivered(refused=1)
-    assert outcome(scene, message_id) == ("cancelled", "there is no consent", "refused")
+    assert scene.outcome(message_id) == ("cancelled", "there is no consent", "refused")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +70,7 @@ def test_who_became_a_client_gets_no_prospects_mail(scene: Scene) -> None:
     message_id = scene.message(lead_id)
     scene.change("lead", lead_id, track="clients")
     assert send(scene) == Delivered(refused=1)
-    assert outcome(scene, message_id) == ("cancelled", "the lead has changed the track", "cancelled")
+    assert scene.outcome(message_id) == ("cancelled", "the lead has changed the track", "cancelled")
 
 
 def test_a_client_gets_the_clients_variant_from_the_account_manager(scene: Scene) -> None:
@@ -100,7 +94,7 @@ def test_a_mail_about_a_session_that_was_called_off_is_cancelled(scene: Scene) -
         sessions = scene.tables["content_session"]
         connection.execute(sessions.update().values(starts_at=None))
     assert send(scene) == Delivered(refused=1)
-    assert outcome(scene, message_id) == ("cancelled", "the session was cancelled", "cancelled")
+    assert scene.outcome(message_id) == ("cancelled", "the session was cancelled", "cancelled")
 
 
 def test_nobody_is_invited_to_a_session_that_has_begun(scene: Scene) -> None:
@@ -118,7 +112,7 @@ def test_nobody_is_invited_to_a_session_that_has_begun(scene: Scene) -> None:
         late_at=None,
     )
     assert send(scene, during) == Delivered(sent=1, refused=1)
-    assert outcome(scene, invitation)[2] == "late"
+    assert scene.outcome(invitation)[2] == "late"
     assert scene.row("message", recording).status == "sent"
 
 
@@ -144,7 +138,7 @@ def test_a_mail_waits_for_the_look_the_wave_and_the_end_of_a_pause(scene: Scene,
     else:
         scene.change("enrollment", enrollment_id, status="paused")
     assert send(scene) == Delivered()
-    assert outcome(scene, message_id) == ("planned", None, None)
+    assert scene.outcome(message_id) == ("planned", None, None)
     with scene.database.read() as connection:
         assert next_sending(connection, NOW) is None
     scene.change("lead", lead_id, look_at=NOW + HOUR)
@@ -205,7 +199,7 @@ def test_a_mail_without_an_hour_of_its_own_has_its_next_window_when_work_opens(s
 def test_a_mail_that_may_not_be_late_is_not_sent(scene: Scene, rule: str) -> None:
     message_id = scene.message(scene.lead(1), late=rule)
     assert send(scene, NOW + DAY) == Delivered(refused=1)
-    assert outcome(scene, message_id) == ("cancelled", "its window had closed", "late")
+    assert scene.outcome(message_id) == ("cancelled", "its window had closed", "late")
 
 
 # The pace: two in any seven days
@@ -263,7 +257,7 @@ def test_after_thirty_days_the_pace_gives_a_mail_up(scene: Scene) -> None:
     gone(scene, lead_id, 1, 2)
     message_id = scene.message(lead_id, planned_at=NOW - 30 * DAY)
     assert send(scene) == Delivered(refused=1)
-    assert outcome(scene, message_id) == ("cancelled", "the pace left no room for it within 30 days", "held")
+    assert scene.outcome(message_id) == ("cancelled", "the pace left no room for it within 30 days", "held")
 
 
 def test_without_a_pace_all_leave(scene: Scene) -> None:
@@ -324,7 +318,7 @@ def test_without_a_template_for_the_track_nothing_is_sent(scene: Scene) -> None:
             delete(scene.tables["content_track"]).where(scene.tables["content_track"].c.track == "prospects")
         )
     assert send(scene) == Delivered(refused=1)
-    assert outcome(scene, message_id) == ("failed", "there is no template for the track", "failed")
+    assert scene.outcome(message_id) == ("failed", "there is no template for the track", "failed")
 
 
 def test_statements_do_not_depend_on_the_number_of_mails(scene: Scene) -> None:

@@ -49,12 +49,6 @@ def send(scene: Scene, now: datetime = NOW) -> Delivered:
     return deliver(scene.database, Kept(), LINKS, now, machine_now=MACHINE)
 
 
-def outcome(scene: Scene, message_id: int) -> tuple[str, str | None, str | None]:
-    """(status, trouble, the enrollment's trouble)."""
-    message = scene.row("message", message_id)
-    return message.status, message.trouble, scene.enrollment_of(message_id).trouble
-
-
 # Topics
 
 
@@ -63,7 +57,7 @@ def test_a_topic_that_is_unwanted_since_the_planning_stops_the_mail(scene: Scene
     message_id = scene.message(lead_id)
     choose(scene, lead_id, frozenset())
     assert send(scene) == Delivered(refused=1)
-    assert outcome(scene, message_id) == ("cancelled", "the lead wants no mail about its topics", "declined")
+    assert scene.outcome(message_id) == ("cancelled", "the lead wants no mail about its topics", "declined")
 
 
 def test_a_mail_about_one_wanted_topic_leaves(scene: Scene) -> None:
@@ -175,7 +169,7 @@ def test_after_a_pause_a_mail_that_may_not_be_late_is_not_sent(scene: Scene) -> 
     choose(scene, lead_id, pause=3)
     send(scene)
     assert send(scene, IN_SPRING) == Delivered(refused=1)
-    assert outcome(scene, message_id) == ("cancelled", "its window had closed", "late")
+    assert scene.outcome(message_id) == ("cancelled", "its window had closed", "late")
 
 
 def test_the_later_of_hold_and_pause_counts(scene: Scene) -> None:
