@@ -110,7 +110,7 @@ def explain(lead: LeadName, project: ProjectFolder = HERE, form: OutputFormat = 
 
 
 def export(lead: LeadName, project: ProjectFolder = HERE) -> None:
-    """Print everything that is held about one lead, as JSON; the audit says who did."""
+    """Print everything that is held about one lead, as JSON."""
     from leadnurture.profile import export_person
 
     opened = open_project(project)
