@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from leadnurture import engine
 from leadnurture.domain.vocabulary import STANDING_KINDS
 from leadnurture.errors import InvalidInputError, NotSignedError
-from leadnurture.imports.told import MOST_ATTENDED, Name, ToldAttendance, unknown_names
+from leadnurture.imports.told import MOST_ATTENDED, Name, unknown_names
 from leadnurture.inbox import Item, Kept, Post, Read, keep, keep_items
 from leadnurture.store import Database
 from leadnurture.store.tables import metadata
@@ -164,8 +164,7 @@ def _checked(database: Database, body: bytes) -> _Told:
         raise InvalidInputError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from error
     with database.read() as connection:
         definitions = engine.current_definitions(connection)
-    about = ToldAttendance(kind=ATTENDANCE, content=told.data.content, session=told.data.session)
-    if unknown := unknown_names(about.kind, about.content, about.session, definitions):
+    if unknown := unknown_names(told.data.content, told.data.session, definitions):
         raise InvalidInputError("data." + ": ".join(unknown))
     return told
 
