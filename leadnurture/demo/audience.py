@@ -91,6 +91,8 @@ class Audience:
         """The last mail about a session, by understudy and program."""
         self._seats: dict[tuple[str, str], dict[str, Seat]] = defaultdict(dict)
         self._closings: dict[tuple[str, str], datetime] = {}
+        self._moved: dict[tuple[str, str], datetime] = {}
+        """Sessions with another date than the mails about them told."""
         self._reactions: list[Mapping[str, object]] = []
         self._leads: list[Mapping[str, object]] = []
         self.salespeople = Salespeople(database, visitor, self._reactions.append)
@@ -289,7 +291,8 @@ class Audience:
             self._seats[letter.session].pop(act.email, None)
             return
         self._seats[letter.session][act.email] = Seat(act.email, "misses")
-        self._closings[letter.session] = ANSWERS.first_from(letter.starts_at + SETTLED)
+        starts_at = self._moved.get(letter.session, letter.starts_at)
+        self._closings[letter.session] = ANSWERS.first_from(starts_at + SETTLED)
 
     def _intend(self, act: Act) -> None:
         seats = self._seats[act.letter.session] if act.letter and act.letter.session else {}
@@ -336,6 +339,12 @@ class Audience:
         for session in sessions:
             self._closings.pop(session, None)
             self._seats.pop(session, None)
+
+    def move(self, session: tuple[str, str], starts_at: datetime) -> None:
+        """Whoever has a seat comes at the new date, or not; who came is told after it."""
+        self._moved[session] = starts_at
+        if session in self._closings:
+            self._closings[session] = ANSWERS.first_from(starts_at + SETTLED)
 
     def _post(self) -> None:
         if self._leads:

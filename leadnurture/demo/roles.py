@@ -228,3 +228,7 @@ CALLED_OFF: Final = (
     ),
 )
 """The sessions that are cancelled, and when; there are people in their seats."""
+MOVED: Final = (
+    (datetime(2026, 12, 4, 7, tzinfo=UTC), ("scaling-1", "december"), datetime(2026, 12, 8, 15, tzinfo=UTC)),
+)
+"""The session that gets another hour, when that is decided, and when it takes place then."""

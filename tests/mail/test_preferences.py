@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from leadnurture import mail
 from leadnurture.engine import Choice, Preferences, choose_preferences, preferences_of
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.mail import Accepted, Delivered, deliver
@@ -71,6 +73,12 @@ def test_a_mail_about_one_wanted_topic_leaves(scene: Scene) -> None:
     scene.message(lead_id)
     choose(scene, lead_id, frozenset({"scaling"}))
     assert send(scene) == Delivered(sent=1)
+
+
+def test_what_is_unwanted_is_a_rule_of_the_engine_alone() -> None:
+    """The claim asks it, and has none of its own that could say something else."""
+    for file in Path(mail.__file__).parent.glob("*.py"):
+        assert "unwanted_topic" not in file.read_text(), file.name
 
 
 def test_a_mail_about_no_topic_leaves_whatever_is_unwanted(scene: Scene) -> None:

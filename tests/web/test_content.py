@@ -1,9 +1,12 @@
 """What there is to send, who has a seat, and the button by which a marketer says who came."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
+from leadnurture import engine
+from leadnurture.errors import InvalidInputError, NotFoundError
 from tests.web.client import Client
 from tests.web.conftest import HOSTILE, SignIn, World
 
@@ -58,6 +61,14 @@ def test_whoever_is_ticked_came_and_whoever_is_not_missed_it(world: World, marke
     assert "1 person came" in marketer.get("/content").text
 
 
+def test_more_seats_than_there_are_is_over_booked(world: World, marketer: Client) -> None:
+    world.only(1)
+    assert "over-booked" not in marketer.get("/content").text
+    world.take_seats("january", "ingrid", "mallory")
+    for page in ("/content", PAGE):
+        assert marketer.get(page).text.count("over-booked by 2") == 1
+
+
 def test_nobody_need_have_come(world: World, marketer: Client) -> None:
     assert marketer.post(CLOSE, data={"session": "december"}).status_code == 303
     assert standing(world)["ingrid"] == standing(world)["mallory"] == "missed"
@@ -78,10 +89,28 @@ def test_nobody_can_have_come_to_what_is_ahead_or_not_there(
     assert world.everything() == before
 
 
+@pytest.mark.usefixtures("marketer")
+@pytest.mark.parametrize(
+    ("session", "error"), [("january", InvalidInputError), ("none", NotFoundError), (None, NotFoundError)]
+)
+def test_no_door_closes_the_list_of_what_has_not_begun(
+    world: World, session: str | None, error: type[Exception]
+) -> None:
+    """Nor does a file or another system: whoever has a seat would have missed it."""
+    database, now = world.desk.database, world.desk.now
+    with pytest.raises(error):
+        engine.close_session(database, "scaling-1", session, (), now, "command")
+    assert standing(world)["sverre"] == "registered"
+    if session == "january":
+        engine.close_session(database, "scaling-1", session, (), now + timedelta(days=60), "command")
+        assert standing(world)["sverre"] == "missed"
+
+
 def test_more_people_than_a_page_names_are_not_told_to_have_missed_it(
     world: World, marketer: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leadnurture.reports.content.MOST", 1)
+    for place in ("leadnurture.reports.content", "leadnurture.engine.outcomes"):
+        monkeypatch.setattr(f"{place}.MOST_ASKED", 1)
     assert "leadnurture close scaling-1 december" in marketer.get(PAGE).text
     before = world.everything()
     assert marketer.post(CLOSE, data={"session": "december"}).status_code == 422
