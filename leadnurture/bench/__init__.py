@@ -20,6 +20,11 @@ SIZES: Final = (1_000, 10_000, 100_000)
 REPEATED_UP_TO: Final = 10_000
 REPEATS: Final = 5
 EVENTS: Final = 100_000
+INCOMING: Final = {
+    "inbox-floor": {"inbox": "events kept", "inbox-read": "events kept and read"},
+    "record-floor": {"record": "reactions recorded"},
+}
+"""What is measured of what comes in, by the floor it stands beside."""
 POSTGRESQL: Final = "LEADNURTURE_BENCH_DATABASE_URL"
 
 
@@ -88,16 +93,14 @@ def _due_probe(database: str) -> Figure:
 
 
 def _inbox(database: str) -> Iterator[Figure]:
-    """Events kept, and kept and read, beside the raw bulk insertion of the same in turn: keeping is to cost 2.5 times
-    of that at the most.
+    """Events kept, and kept and read, beside the raw bulk insertion of the same; reactions recorded beside the bulk
+    insertion of the same rows. Each in turn with its floor, and to cost 2.5 times of it at the most.
     """
-    legs = ("inbox-floor", "inbox", "inbox-read")
-    runs = [{leg: _leg(leg, database, EVENTS) for leg in legs} for _ in range(3)]
-    floor = median(run["inbox-floor"]["seconds"] for run in runs)
-    yield _figure("events kept", database, EVENTS, _middle([run["inbox"] for run in runs]), floor)
-    yield _figure(
-        "events kept and read", database, EVENTS, _middle([run["inbox-read"] for run in runs]), floor
-    )
+    for floor, legs in INCOMING.items():
+        runs = [{leg: _leg(leg, database, EVENTS) for leg in (floor, *legs)} for _ in range(3)]
+        limit = median(run[floor]["seconds"] for run in runs)
+        for leg, name in legs.items():
+            yield _figure(name, database, EVENTS, _middle([run[leg] for run in runs]), limit)
 
 
 def _hooks(database: str) -> Iterator[Figure]:
@@ -159,7 +162,11 @@ HEAD: Final = f"{'':52s}{'leads':>10s} {'seconds':>9s} {'limit':>9s} {'ratio':>7
 
 
 def _line(figure: Figure) -> str:
-    rate = f"{figure.leads / figure.seconds:,.0f}" if figure.name.startswith(("drip", "events")) else ""
+    rate = (
+        f"{figure.leads / figure.seconds:,.0f}"
+        if figure.name.startswith(("drip", "events", "reactions"))
+        else ""
+    )
     return (
         f"{figure.name + ', ' + figure.database:52s}{figure.leads:10,d} {figure.seconds:9.3f} {figure.limit_seconds:9.3f} "
         f"{figure.ratio:7.2f} {rate:>9s} {figure.statements:11,d} {figure.peak_mb:8.0f}"

@@ -1,9 +1,11 @@
 """How fast what comes in is kept and read, beside the raw bulk insertion of the same events.
 
-The floor is what somebody would write who only wants the events in a table: a statement and a commit a post,
-no signature, no item twice, nothing that follows from them.
+The floor of events is what somebody would write who only wants them in a table: a statement and a commit a post,
+no signature, no item twice, nothing that follows from them. The floor of recording is the bulk insertion of the
+same reactions into the same table, with its indexes: nobody found by a mail, nothing that follows.
 """
 
+import functools
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,8 @@ from sqlalchemy import Connection, text
 
 from leadnurture.bench.course import CLICKED_AFTER, STARTS
 from leadnurture.bench.waiting import post_of, public_of
+from leadnurture.domain.vocabulary import ReactionKind
+from leadnurture.engine import NewReaction, record_reactions
 from leadnurture.inbox import work_off
 from leadnurture.mail import read_sendgrid_events, receive_sendgrid_events
 from leadnurture.store import Database
@@ -69,6 +73,71 @@ def floor_leg(database: Database, leads: int) -> float:
     return seconds
 
 
+def record_leg(database: Database, reactions: int) -> float:
+    """Seconds until reactions are recorded, with everything that follows from them."""
+    told = _reactions(database, reactions)
+    began = time.perf_counter()
+    for start in range(0, reactions, POST):
+        record_reactions(database, told[start : start + POST], LATER)
+    seconds = time.perf_counter() - began
+    _prove(database, "reaction", reactions)
+    return seconds
+
+
+def record_floor_leg(database: Database, reactions: int) -> float:
+    """Seconds of the bulk insertion of the same rows by the driver's `executemany`."""
+    rows = [_row(one) for one in _reactions(database, reactions)]
+    places = ", ".join(["?" if database.is_sqlite else "%s"] * len(rows[0]))
+    began = time.perf_counter()
+    for start in range(0, reactions, POST):
+        part = rows[start : start + POST]
+        database.run(functools.partial(_insert, statement=f"{_BARE_REACTION} ({places})", rows=part))
+    seconds = time.perf_counter() - began
+    _prove(database, "reaction", reactions)
+    return seconds
+
+
+def _insert(connection: Connection, statement: str, rows: list[tuple[object, ...]]) -> None:
+    connection.exec_driver_sql(statement, rows)
+
+
+def _row(told: NewReaction) -> tuple[object, ...]:
+    """What recording writes of it; a lead has got one mail, whose number is his."""
+    lead, now = told.message_id, to_micros(LATER)
+    natural = f"{told.kind}|{lead}|{told.message_id}|guide||{told.argument or ''}|{now // 1_000_000}"
+    return (
+        lead,
+        told.kind,
+        "guide",
+        told.message_id,
+        told.argument,
+        now,
+        now,
+        now,
+        told.source,
+        f"{told.source}:{told.key}",
+        natural,
+    )
+
+
+def _reactions(database: Database, reactions: int) -> list[NewReaction]:
+    """What readers of one mail each did: it arrived, they opened it, they came to the website."""
+    database.run(_send)
+    return [
+        NewReaction(
+            READERS[number % len(READERS)],
+            str(number),
+            "bench",
+            LATER,
+            message_id=number // len(READERS) + 1,
+            argument="/pricing" if READERS[number % len(READERS)] == "visited" else None,
+        )
+        for number in range(reactions)
+    ]
+
+
+READERS: Final[tuple[ReactionKind, ...]] = ("delivered", "opened", "visited")
+_BARE_REACTION: Final = "INSERT INTO reaction (lead_id, kind, content, message_id, argument, at, recorded_at, counts_at, source, key, natural_key) VALUES"
 _SQLITE: Final = """
     INSERT INTO bare SELECT value ->> 'sg_event_id', value ->> 'event', value ->> 'leadnurture_message', value ->> 'timestamp', value
       FROM json_each(:body)"""

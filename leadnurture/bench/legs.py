@@ -4,6 +4,7 @@ A process a leg, since peak memory belongs to a process and never goes down.
 """
 
 import functools
+import gc
 import json
 import resource
 import sys
@@ -16,7 +17,15 @@ from sqlalchemy import Connection, event
 
 from leadnurture.bench.course import CLICKED_AFTER, SETTLED_AFTER, SILENT_AFTER, STARTS, prepare
 from leadnurture.bench.floor import run_floor
-from leadnurture.bench.incoming import KINDS, floor_leg, keep_leg, read_leg
+from leadnurture.bench.incoming import (
+    KINDS,
+    READERS,
+    floor_leg,
+    keep_leg,
+    read_leg,
+    record_floor_leg,
+    record_leg,
+)
 from leadnurture.bench.waiting import hook_leg, probe_leg, read_for_ever
 from leadnurture.engine import (
     NewReaction,
@@ -169,14 +178,18 @@ def _prove(connection: Connection) -> None:
 
 
 LEGS: Final = {"engine": engine_leg, "floor": run_floor, "whole": whole_leg}
-INBOX: Final = frozenset({"inbox", "inbox-read", "inbox-floor"})
-"""Told by the number of events, several of which are about one lead."""
+PER_LEAD: Final = dict.fromkeys(("inbox", "inbox-read", "inbox-floor"), len(KINDS)) | dict.fromkeys(
+    ("record", "record-floor"), len(READERS)
+)
+"""Legs told by the number of events, and how many are about one lead."""
 # What is no program: its seconds are not the leg's own time.
 QUESTIONS: Final[dict[str, Callable[[Database, int], float]]] = {
     "probe": probe_leg,
     "inbox": keep_leg,
     "inbox-read": read_leg,
     "inbox-floor": floor_leg,
+    "record": record_leg,
+    "record-floor": record_floor_leg,
     "hooks": lambda database, _: hook_leg(database, beside_wave=True),
     "hooks-alone": lambda database, _: hook_leg(database, beside_wave=False),
 }
@@ -190,7 +203,8 @@ def main() -> None:
         return
     if leg == "reader":
         read_for_ever(open_database(url))
-    database = prepare(url, 1 if leg == "probe" else leads // len(KINDS) if leg in INBOX else leads)
+    database = prepare(url, 1 if leg == "probe" else -(-leads // PER_LEAD.get(leg, 1)))
+    gc.freeze()  # as the processes of the product do
     if leg in QUESTIONS:
         seconds = QUESTIONS[leg](database, leads)
         found = {

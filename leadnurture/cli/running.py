@@ -1,5 +1,6 @@
 """Commands that run the product: everything at once, one of its processes, or one piece of work by hand."""
 
+import gc
 import os
 import socket
 from collections.abc import Callable
@@ -61,6 +62,7 @@ def web(project: ProjectFolder = HERE) -> None:
     from leadnurture.web import create_app
 
     app = create_app(opened)
+    _settle_in()
     uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
 
 
@@ -84,7 +86,13 @@ def worker(project: ProjectFolder = HERE) -> None:
     opened.definitions()
     from flows.worker import Worker
 
+    _settle_in()
     Worker(opened).run()
+
+
+def _settle_in() -> None:
+    """What was imported stays: the collector need not go through it at every turn, a tenth of the work."""
+    gc.freeze()
 
 
 def wave(

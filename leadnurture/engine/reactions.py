@@ -180,15 +180,11 @@ def _find_leads(connection: Connection) -> None:
     run(
         connection,
         """
-        UPDATE work_reaction SET lead_id = m.lead_id, content = coalesce(work_reaction.content, m.content)
+        UPDATE work_reaction
+           SET lead_id = m.lead_id, content = coalesce(work_reaction.content, m.content),
+               session = CASE WHEN work_reaction.session IS NULL AND m.session_content = coalesce(work_reaction.content, m.content)
+                              THEN m.session ELSE work_reaction.session END
           FROM message m WHERE m.id = work_reaction.message_id""",
-    )
-    run(
-        connection,
-        """
-        UPDATE work_reaction SET session = m.session
-          FROM message m
-         WHERE m.id = work_reaction.message_id AND work_reaction.session IS NULL AND m.session_content = work_reaction.content""",
     )
     run(
         connection,

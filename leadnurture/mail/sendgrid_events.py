@@ -175,30 +175,29 @@ def _event(position: int, raw: Any) -> Event:  # noqa: ANN401 - whatever SendGri
     if message_id is None:
         natural = hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()
         return Event(Item(position, key or natural, kind, None, "not ours", natural))
-    natural = f"{message_id}|{kind}|{_word(told.get('timestamp'))}|{_word(told.get('url'))}"
-    item = Item(position, key or natural, kind, message_id, natural_key=natural)
-    return _meaning(Event(item, at=_instant(told.get("timestamp"))), told)
+    at, url = _word(told.get("timestamp")), _word(told.get("url"))
+    natural = f"{message_id}|{kind}|{at}|{url}"
+    outcome, meaning = _meaning(kind, told)
+    if meaning.get("reaction") == "clicked":
+        meaning = meaning | {
+            "argument": url or None,
+            "agent": _word(told.get("useragent"))[:LONGEST_AGENT] or None,
+        }
+    return Event(Item(position, key or natural, kind, message_id, outcome, natural), _instant(at), **meaning)
 
 
-def _meaning(event: Event, told: Mapping[str, Any]) -> Event:
-    """What an event says about the lead and about the mail (SendGrid's event reference)."""
-    kind = event.item.kind
-    said = _word(told.get("reason")) or _word(told.get("response"))
-    if kind == "bounce":
-        return replace(event, trouble=said, **_BOUNCED if _is_hard(told) else _NOT_YET)
-    if kind == "dropped":
-        return _dropped(event, said)
+def _meaning(kind: str, told: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What becomes of an event, and what it says about the lead and the mail (SendGrid's event reference)."""
     if kind == "open" and told.get("sg_machine_open") is True:
         # A machine that loads the pictures proves the delivery, not a reader.
-        return replace(event, status="delivered")
-    if kind not in MEANINGS:
-        return replace(event, item=replace(event.item, outcome="unknown kind"))
-    if not MEANINGS[kind]:
-        return replace(event, item=replace(event.item, outcome="kept"))
-    url = _word(told.get("url")) if kind == "click" else ""
-    agent = _word(told.get("useragent"))[:LONGEST_AGENT] if kind == "click" else ""
-    meaning = MEANINGS[kind]
-    return replace(event, trouble=said or None, argument=url or None, agent=agent or None, **meaning)
+        return "recorded", {"status": "delivered"}
+    said = _word(told.get("reason")) or _word(told.get("response"))
+    if kind == "dropped":
+        return "recorded", _dropped(said)
+    meaning = (_BOUNCED if _is_hard(told) else _NOT_YET) if kind == "bounce" else MEANINGS.get(kind)
+    if not meaning:
+        return "unknown kind" if meaning is None else "kept", {}
+    return "recorded", meaning | {"trouble": said} if said else meaning
 
 
 def _is_hard(told: Mapping[str, Any]) -> bool:
@@ -207,15 +206,17 @@ def _is_hard(told: Mapping[str, Any]) -> bool:
     return kind == "bounce" or (not kind and _word(told.get("status")).startswith("5"))
 
 
-def _dropped(event: Event, said: str) -> Event:
+def _dropped(said: str) -> dict[str, Any]:
     """SendGrid did not try: the address is on one of its own lists, or the mail was not to its taste."""
     for word, reaction, status in DROPPED_FOR:
         if word in said.lower():
-            return replace(event, reaction=reaction, status=status, trouble=said)
-    return replace(event, status="failed", trouble=said or "dropped by SendGrid")
+            return {"reaction": reaction, "status": status, "trouble": said}
+    return {"status": "failed", "trouble": said or "dropped by SendGrid"}
 
 
 def _word(value: Any) -> str:  # noqa: ANN401 - whatever SendGrid sends
+    if type(value) is str and value.isascii() and "\0" not in value:
+        return value[:2000]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     # PostgreSQL keeps no NUL in a text, and nobody keeps half a character.
@@ -227,9 +228,9 @@ def _message_id(value: Any) -> int | None:  # noqa: ANN401 - whatever SendGrid s
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else None  # noqa: PLR2004 - a BIGINT
 
 
-def _instant(value: Any) -> datetime | None:  # noqa: ANN401 - whatever SendGrid sends
+def _instant(seconds: str) -> datetime | None:
     try:
-        return datetime.fromtimestamp(float(_word(value)), UTC)
+        return datetime.fromtimestamp(float(seconds), UTC)
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -462,7 +462,8 @@ class Enrollment(Row, table=True):
 
     __tablename__ = "enrollment"
     __table_args__ = (
-        Index("uq_enrollment_live", "program", "lead_id", unique=True,
+        # Begins with the lead: with the program first, PostgreSQL walks it whole for every lead while it knows no numbers.
+        Index("uq_enrollment_live", "lead_id", "program", unique=True,
               sqlite_where=text("status IN ('active','paused')"), postgresql_where=text("status IN ('active','paused')")),
         Index("ix_enrollment_due", "program", "step", "due_at",
               sqlite_where=text("status = 'active'"), postgresql_where=text("status = 'active'")),

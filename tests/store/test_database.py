@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from leadnurture.errors import DatabaseUnavailableError, SettingError, StorageFullError
 from leadnurture.store import Database, open_database, stage
-from leadnurture.store.database import ATTEMPTS
+from leadnurture.store.database import ATTEMPTS, MOST_VALUES
 from leadnurture.store.instants import DAY, Instant, day_number, day_of, from_micros, to_micros
 from leadnurture.store.tables import Account, Clock
 from leadnurture.store.work import empty, work_lead, work_said, work_settle
@@ -161,8 +161,9 @@ def test_two_who_lock_crosswise_both_come_through(postgres_url: str) -> None:
 # Staging
 
 
-def test_staged_rows_keep_their_types(database: Database) -> None:
-    rows = [
+@pytest.mark.parametrize("more", [0, MOST_VALUES])
+def test_staged_rows_keep_their_types(database: Database, more: int) -> None:
+    rows: list[dict[str, object]] = [
         {
             "message_id": 2**40,
             "status": "sent",
@@ -171,6 +172,10 @@ def test_staged_rows_keep_their_types(database: Database) -> None:
             "send_at": NOW,
         },
         {"message_id": 2, "status": "failed", "why": "late", "trouble": None, "send_at": None},
+    ]
+    rows += [
+        {"message_id": -number, "status": "sent", "why": None, "trouble": None, "send_at": NOW}
+        for number in range(more)
     ]
     with database.write() as connection:
         empty(connection, work_settle)
@@ -181,13 +186,15 @@ def test_staged_rows_keep_their_types(database: Database) -> None:
         assert [dict(row) for row in found.mappings()] == rows
 
 
-def test_numbers_and_flags_are_staged_as_such(database: Database) -> None:
+@pytest.mark.parametrize("more", [0, MOST_VALUES])
+def test_numbers_and_flags_are_staged_as_such(database: Database, more: int) -> None:
+    numbers = [{"name": "a", "number": 1.5}, {"name": "b", "number": 20_000.0}]
+    flags: list[dict[str, object]] = [{"lead_id": 1, "is_switched": True}]
+    flags += [{"lead_id": 2 + number, "is_switched": False} for number in range(1 + more)]
     with database.write() as connection:
         empty(connection, work_said, work_lead)
-        stage(connection, work_said, [{"name": "a", "number": 1.5}, {"name": "b", "number": 20_000.0}])
-        stage(
-            connection, work_lead, [{"lead_id": 1, "is_switched": True}, {"lead_id": 2, "is_switched": False}]
-        )
+        stage(connection, work_said, numbers)
+        stage(connection, work_lead, flags)
         assert connection.execute(select(work_said.c.number).order_by(work_said.c.name)).scalars().all() == [
             1.5,
             20_000.0,

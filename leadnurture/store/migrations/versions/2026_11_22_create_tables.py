@@ -352,7 +352,7 @@ def _create_journeys() -> None:
     op.create_index(
         "uq_enrollment_live",
         "enrollment",
-        ["program", "lead_id"],
+        ["lead_id", "program"],
         unique=True,
         **only("status IN ('active','paused')"),
     )
