@@ -6,21 +6,25 @@ takes for a host that is down.
 """
 
 import sys
-from typing import Final
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
 
 import uvicorn
 from prefect.server.api.server import create_app as create_prefect
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Server = Callable[[Message, Receive, Send], Awaitable[None]]
 
 # Of the page's own only the style and script in its HTML, and what it draws and computes itself.
 POLICY: Final = (
-    "default-src 'self' data: blob:; connect-src 'self'; "
-    "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'"
+    b"default-src 'self' data: blob:; connect-src 'self'; "
+    b"script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'"
 )
 
 
-def create_app() -> ASGIApp:
+def create_app() -> Server:
     """The server as `prefect server start` makes it, kept at home."""
     return KeptAtHome(create_prefect(final=True))
 
@@ -28,15 +32,15 @@ def create_app() -> ASGIApp:
 class KeptAtHome:
     """Sends the policy with every answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: Server) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answers one request."""
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
+                message["headers"] = [*message.get("headers", ()), (b"content-security-policy", POLICY)]
             await send(message)
 
         await self._app(scope, receive, send_with_policy)
