@@ -99,7 +99,7 @@ def mentioned() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("where", "line"), sorted(set(mentioned())))
 def test_every_command_line_is_one_that_there_is(where: str, line: str) -> None:
     words = line.removeprefix("leadnurture ").partition(" #")[0]
-    known = {"--help": {"--help"}, **all_commands()}
+    known = {"--help": {"--help"}, "--version": {"--version"}, **all_commands()}
     name = next((name for name in known if words == name or words.startswith(f"{name} ")), None)
     assert name, f"{where}: {line}"
     assert set(OPTION.findall(words)) <= known[name], f"{where}: {line}"
