@@ -191,6 +191,7 @@ def send_notices(project: Project, now: datetime) -> "Sent":
         handoff=lambda handoff_id: project.links.handoff(handoff_id, now),
         task=lambda task_id: project.links.task(task_id, now),
         lead=lambda lead_id: f"{project.url}/leads/{lead_id}",
+        replies=f"{project.url}/replies",
     )
     folder = project.root / NOTICES
     return sales.send_notices(project.database, folder, send, links, now, machine_now=machine_now())

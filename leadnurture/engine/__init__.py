@@ -49,7 +49,7 @@ from leadnurture.engine.preferences import (
     preferences_of,
 )
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
-from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, sort_reply
+from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, reply_key, sort_reply
 from leadnurture.engine.rescoring import Comparison, Crossing, Rescored, compare_agreements, rescore
 from leadnurture.engine.sending import Settled, settle_by_hand, settle_messages
 from leadnurture.engine.sql import lock_leads, wake_leads
@@ -127,6 +127,7 @@ __all__ = [
     "record_feedback",
     "record_in",
     "record_reactions",
+    "reply_key",
     "rescore",
     "revise_click",
     "run_step",

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final, Literal, get_args
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, String, cast, literal, select
 
 from leadnurture.domain.condition import Reacted, leaves
 from leadnurture.domain.program import Program
-from leadnurture.engine.current import program_versions
+from leadnurture.engine.current import current_definitions, program_versions
 from leadnurture.engine.moves import end_all, pause_enrollments, resume_enrollments
 from leadnurture.engine.reactions import NewReaction, record_in
 from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
@@ -63,10 +63,45 @@ def keep_reply(connection: Connection, reply: NewReply, now: datetime) -> None:
         now=now,
         **{name: value for name, value in asdict(reply).items() if name != "at"},
     )
-    unsorted = sql("SELECT count(*) FROM reply WHERE inbox_id = :inbox AND sorted_at IS NULL")
-    if connection.execute(unsorted, {"inbox": reply.inbox_id}).scalar_one():
+    unsorted = sql("SELECT id FROM reply WHERE inbox_id = :inbox AND sorted_at IS NULL")
+    reply_id = connection.execute(unsorted, {"inbox": reply.inbox_id}).scalar()
+    if reply_id is not None:
+        _tell(connection, reply, reply_id, now)
         spared = list(listening(connection, reply.lead_id))
         pause_enrollments(connection, f"SELECT {reply.lead_id}", now, PAUSE, "replied", spared=spared)
+
+
+def reply_key(reply_id: ColumnElement[int]) -> ColumnElement[str]:
+    """The key of the notice that tells of a reply."""
+    return literal("reply/") + cast(reply_id, String)
+
+
+def _tell(connection: Connection, reply: NewReply, reply_id: int, now: datetime) -> None:
+    """One notice to whom the mail came from: the account manager, else the owner of the program; whoever wrote
+    to us out of the blue is marketing's.
+    """
+    row = connection.execute(
+        sql(
+            "SELECT l.track, m.program FROM lead l LEFT JOIN message m ON m.id = :message WHERE l.id = :lead"
+        ),
+        {"message": reply.message_id, "lead": reply.lead_id},
+    ).one()
+    definitions = current_definitions(connection)
+    agreement = definitions.agreement(row.track)
+    owners = {program.name: program.owner for program in definitions.programs}
+    marketing = dict(agreement.agreed).get("marketing")
+    is_managed = agreement.sender == "account manager"
+    run(
+        connection,
+        """
+        INSERT INTO notice (lead_id, key, kind, wanted, status, planned_at, attempts)
+        SELECT :lead, 'reply/' || CAST(:reply AS VARCHAR), 'reply', :wanted, 'planned', :now, 0 WHERE TRUE
+            ON CONFLICT DO NOTHING""",
+        lead=reply.lead_id,
+        reply=reply_id,
+        wanted="account manager" if is_managed else owners.get(row.program, marketing),
+        now=now,
+    )
 
 
 def listening(connection: Connection, lead_id: int) -> Iterator[int]:

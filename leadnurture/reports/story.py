@@ -69,6 +69,8 @@ MAIL_STATUS: Final = {
     "bounced": "It bounced.",
     "complained": "It was reported as spam.",
 }
+TOLD: Final = {"tell": "", "reply": "a reply waits to be sorted"}
+"""Notices that are part of the story, and what they say when they have no words of their own."""
 SWITCHES: Final = frozenset({"became a client", "is no client any more"})
 """Changes of the track, in which the stages begin anew."""
 BY: Final = re.compile(r"^(accepted|returned) by ([\w.-]+)")
@@ -410,8 +412,9 @@ def _tasks(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
 
 def _tells(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
     for row in rows:
-        if row.kind == "tell" and row.sent_at is not None:
-            yield Entry(row.sent_at, "task", f"Told {setting.person(row.person)}: {row.text}")
+        if row.kind in TOLD and row.sent_at is not None:
+            what = row.text or TOLD[row.kind]
+            yield Entry(row.sent_at, "task", f"Told {setting.person(row.person)}: {what}")
 
 
 def _decision(row: Row[Any], setting: Setting) -> str:

@@ -11,10 +11,11 @@ from leadnurture.store.tables import metadata
 HANDOFF: Final = metadata.tables["handoff"]
 NOTICE: Final = metadata.tables["notice"]
 TASK: Final = metadata.tables["task"]
+REPLY: Final = metadata.tables["reply"]
 # Literals instead of parameters: only so do the partial indexes on these rows serve.
 IS_OPEN: Final = HANDOFF.c.status == literal_column("'open'")
 IS_PLANNED: Final = NOTICE.c.status == literal_column("'planned'")
-NoticeKind = Literal["handoff", "reminder", "escalation", "withdrawn", "task", "tell"]
+NoticeKind = Literal["handoff", "reminder", "escalation", "withdrawn", "task", "tell", "reply"]
 """`withdrawn` tells of a decision, `tell` of whatever a program says; the others ask for something."""
 
 

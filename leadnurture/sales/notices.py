@@ -22,7 +22,7 @@ from leadnurture.domain.vocabulary import Track
 from leadnurture.profile import Evidence, evidence
 from leadnurture.profile.telling import agreement_told, at_told, day_told, moment_told, span_told
 from leadnurture.sales import people
-from leadnurture.sales.decided import HANDOFF, IS_OPEN, IS_PLANNED, NOTICE, TASK
+from leadnurture.sales.decided import HANDOFF, IS_OPEN, IS_PLANNED, NOTICE, REPLY, TASK
 from leadnurture.sales.templates import notice_template
 from leadnurture.store import Database
 from leadnurture.store.instants import AT_ONCE
@@ -32,6 +32,8 @@ FIRST_RETRY: Final = timedelta(minutes=1)
 LAST_RETRY: Final = timedelta(hours=1)
 DOUBLINGS: Final = 6
 SHOWN_READINGS: Final = 3
+SHOWN_LETTERS: Final = 600
+_OWN_REPLY: Final = (NOTICE.c.kind == "reply") & (NOTICE.c.key == engine.reply_key(REPLY.c.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,19 @@ class Sent:
 
     sent: int = 0
     cancelled: int = 0
-    """Their handoff had been decided before they left."""
+    """What they ask for was decided before they left."""
     failures: tuple[tuple[int, str], ...] = ()
     """(notice, why); they are tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeLinks:
-    """Where the buttons lead: the pages that decide a handoff and answer a task, and the lead's profile."""
+    """Where the buttons lead: pages that decide a handoff, answer a task, sort replies, and the profile."""
 
     handoff: Callable[[int], str]
     task: Callable[[int], str]
     lead: Callable[[int], str]
+    replies: str
 
 
 def next_notice(connection: Connection) -> datetime | None:
@@ -85,8 +88,8 @@ def send_notices(
 ) -> Sent:
     """Sends what is planned, oldest first, at most fifty; call again while anything was sent.
 
-    `send` says why a mail was not accepted, or None. A notice whose handoff is decided, or whose task is done
-    or wanted no more, is cancelled.
+    `send` says why a mail was not accepted, or None. A notice whose handoff is decided, whose task is done
+    or wanted no more, or whose reply is sorted, is cancelled.
     Rendering and sending happen outside of transactions.
     """
     with database.read() as connection:
@@ -115,7 +118,10 @@ def _claim(connection: Connection, machine_now: datetime) -> tuple[Sequence[Row[
     is_done = exists().where(
         TASK.c.id == NOTICE.c.task_id, or_(TASK.c.status != "open", ~engine.waits_for_task())
     )
-    unwanted = update(NOTICE).where(IS_PLANNED, or_((NOTICE.c.kind != "withdrawn") & is_decided, is_done))
+    is_sorted = exists().where(_OWN_REPLY, REPLY.c.sorted_at.is_not(None))
+    unwanted = update(NOTICE).where(
+        IS_PLANNED, or_((NOTICE.c.kind != "withdrawn") & is_decided, is_done, is_sorted)
+    )
     cancelled = connection.execute(unwanted.values(status="cancelled")).rowcount
     is_ours = IS_PLANNED & NOTICE.c.person.is_not(None)
     free = (is_ours, or_(NOTICE.c.retry_at.is_(None), NOTICE.c.retry_at <= machine_now))
@@ -132,12 +138,15 @@ def _claim(connection: Connection, machine_now: datetime) -> tuple[Sequence[Row[
 
 def _claimed(ids: Sequence[int]) -> Select[Any]:
     columns = [column.label(f"handoff_{column.name}") for column in HANDOFF.c if column.name != "lead_id"]
-    joined = NOTICE.outerjoin(HANDOFF, HANDOFF.c.id == NOTICE.c.handoff_id).outerjoin(
-        TASK, TASK.c.id == NOTICE.c.task_id
+    joined = (
+        NOTICE.outerjoin(HANDOFF, HANDOFF.c.id == NOTICE.c.handoff_id)
+        .outerjoin(TASK, TASK.c.id == NOTICE.c.task_id)
+        .outerjoin(REPLY, _OWN_REPLY)
     )
     about = [NOTICE.c[name] for name in ("id", "kind", "person", "lead_id", "task_id", "planned_at")]
     told = func.coalesce(NOTICE.c.text, TASK.c.text).label("told")
-    question = select(*about, told, TASK.c.program, *columns).select_from(joined)
+    wrote = REPLY.c.subject, REPLY.c.text.label("wrote")
+    question = select(*about, told, TASK.c.program, *wrote, *columns).select_from(joined)
     return question.where(NOTICE.c.id.in_(ids)).order_by(NOTICE.c.planned_at, NOTICE.c.id)
 
 
@@ -206,6 +215,8 @@ def _values(
         }
     elif row.task_id is not None:
         about["answer_link"] = links.task(row.task_id)
+    elif row.kind == "reply":
+        about |= {"reply": _reply(row), "sort_link": links.replies}
     return {
         "company": {"name": company.name},
         "person": {"name": person.name, "first_name": person.name.split()[0]},
@@ -229,6 +240,15 @@ def _values(
         ],
         **about,
         "lead_link": links.lead(row.lead_id),
+    }
+
+
+def _reply(row: Row[Any]) -> dict[str, str]:
+    """The beginning of what he wrote; the whole stands on the page of replies."""
+    wrote = row.wrote.strip()
+    return {
+        "subject": row.subject.strip() or "no subject",
+        "text": wrote if len(wrote) <= SHOWN_LETTERS else wrote[:SHOWN_LETTERS].rsplit(None, 1)[0] + " …",
     }
 
 

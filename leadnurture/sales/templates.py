@@ -53,6 +53,8 @@ SAMPLE: Final[Values] = {
     "program": "Monitoring for clients",
     "decision_link": "https://news.example.com/h/1",
     "answer_link": "https://news.example.com/a/1",
+    "reply": {"subject": "Re: A webinar", "text": "Could you call me next week?"},
+    "sort_link": "https://news.example.com/replies",
     "lead_link": "https://news.example.com/leads/1",
 }  # fmt: skip
 

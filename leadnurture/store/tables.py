@@ -462,8 +462,7 @@ class Enrollment(Row, table=True):
 
     __tablename__ = "enrollment"
     __table_args__ = (
-        # Begins with the lead: with the program first, PostgreSQL walks it whole for every lead while it knows no numbers.
-        Index("uq_enrollment_live", "lead_id", "program", unique=True,
+        Index("uq_enrollment_live", "program", "lead_id", unique=True,
               sqlite_where=text("status IN ('active','paused')"), postgresql_where=text("status IN ('active','paused')")),
         Index("ix_enrollment_due", "program", "step", "due_at",
               sqlite_where=text("status = 'active'"), postgresql_where=text("status = 'active'")),
@@ -984,23 +983,25 @@ class Notice(Row, table=True):
             sqlite_where=text("status = 'planned'"),
             postgresql_where=text("status = 'planned'"),
         ),
-        CheckConstraint("kind IN ('handoff','reminder','escalation','withdrawn','task','tell')", name="kind"),
+        CheckConstraint(
+            "kind IN ('handoff','reminder','escalation','withdrawn','task','tell','reply')", name="kind"
+        ),
     )
     id: int | None = row_id()
     lead_id: int = reference("lead.id")
     handoff_id: int | None = reference("handoff.id", nullable=True)
     task_id: int | None = reference("task.id", nullable=True)
     key: str | None = None
-    """Of a `tell`: the enrollment, step, visit and way that says it, so that it is said once."""
+    """Of a `tell`: the enrollment, step, visit and way that says it, so that it is said once; of a reply: which."""
     kind: str
     text: str | None = long_text(nullable=True)
     """What a `tell` says."""
     wanted: str | None = None
-    """The person or role that a `tell` is for."""
+    """The person or role that a `tell` or a reply is for."""
     person: str | None = None
     """None while nobody has looked whom the role means."""
     status: str
-    """planned, sent, cancelled: its handoff was decided, or its task was done, before it left."""
+    """planned, sent, cancelled: its handoff was decided, its task was done, or its reply sorted, before it left."""
     planned_at: datetime = instant(nullable=False)
     sent_at: datetime | None = instant()
     attempts: int = 0

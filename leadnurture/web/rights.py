@@ -55,7 +55,7 @@ PEOPLE: Final[Mapping[str, Needed]] = {
     "GET /tasks": "viewer",
     "POST /tasks/{task_id}": "marketer or sales",
     "GET /replies": "viewer",
-    "POST /replies/{reply_id}": "marketer",
+    "POST /replies/{reply_id}": "marketer or sales",
     "GET /content": "viewer",
     "GET /content/{content}": "viewer",
     "POST /content/{content}/attendance": "marketer",

@@ -28,6 +28,7 @@ LINKS = NoticeLinks(
     handoff=lambda handoff_id: f"https://news.example.com/h/token-{handoff_id}",
     task=lambda task_id: f"https://news.example.com/a/token-{task_id}",
     lead=lambda lead_id: f"https://news.example.com/leads/{lead_id}",
+    replies="https://news.example.com/replies",
 )
 
 

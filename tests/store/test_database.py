@@ -161,7 +161,7 @@ def test_two_who_lock_crosswise_both_come_through(postgres_url: str) -> None:
 # Staging
 
 
-@pytest.mark.parametrize("more", [0, MOST_VALUES])
+@pytest.mark.parametrize("more", [0, MOST_VALUES // 2])
 def test_staged_rows_keep_their_types(database: Database, more: int) -> None:
     rows: list[dict[str, object]] = [
         {
@@ -186,7 +186,7 @@ def test_staged_rows_keep_their_types(database: Database, more: int) -> None:
         assert [dict(row) for row in found.mappings()] == rows
 
 
-@pytest.mark.parametrize("more", [0, MOST_VALUES])
+@pytest.mark.parametrize("more", [0, MOST_VALUES // 2])
 def test_numbers_and_flags_are_staged_as_such(database: Database, more: int) -> None:
     numbers = [{"name": "a", "number": 1.5}, {"name": "b", "number": 20_000.0}]
     flags: list[dict[str, object]] = [{"lead_id": 1, "is_switched": True}]

@@ -352,7 +352,7 @@ def _create_journeys() -> None:
     op.create_index(
         "uq_enrollment_live",
         "enrollment",
-        ["lead_id", "program"],
+        ["program", "lead_id"],
         unique=True,
         **only("status IN ('active','paused')"),
     )
@@ -682,7 +682,7 @@ def _create_sales() -> None:
         sa.Column("trouble", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_notice"),
         sa.CheckConstraint(
-            "kind IN ('handoff','reminder','escalation','withdrawn','task','tell')",
+            "kind IN ('handoff','reminder','escalation','withdrawn','task','tell','reply')",
             name=op.f("ck_notice_kind"),
         ),
         sa.ForeignKeyConstraint(["handoff_id"], ["handoff.id"], name="fk_notice_handoff_id"),
