@@ -29,6 +29,9 @@ DELAY: Final = re.compile(r"\+(\d+) (.*)")
 FITS: Final = 40
 SETTLED: Final = timedelta(hours=2)
 """How long after its beginning the list of a session is closed."""
+TIDIED: Final = timedelta(weeks=4)
+"""How much later somebody closes a list from which the platform has lost somebody."""
+WRITTEN_OFF: Final = {"vanishes": "misses"}
 READS: Final = timedelta(hours=3)
 """Nobody answers sooner."""
 LATE: Final = timedelta(weeks=5)
@@ -328,7 +331,9 @@ class Audience:
                 came = [seat.email for seat in seats if seat.will == "attends"]
                 self._reactions.append({"kind": "attendance", **about, "attended": came})
                 continue
+            self._closings[session] = ANSWERS.first_from(now + TIDIED)
             for seat in seats:
+                self._seats[session][seat.email] = replace(seat, will=WRITTEN_OFF.get(seat.will, seat.will))
                 if seat.will != "vanishes":
                     kind = "attended" if seat.will == "attends" else "missed"
                     self._reactions.append({"kind": kind, "email": seat.email, **about})

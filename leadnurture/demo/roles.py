@@ -18,7 +18,7 @@ class Role:
     Answers of a reader: click, register, decline, reply, pricing, submit, download, feedback:WORD;
     answer:QUESTION=WORD on the page of a mail that asks, choose:WHAT on that of his preferences.
     What one of us reports of him: reports:WORD.
-    How he acts at a session for which he has a seat: attends, misses, or vanishes (nobody ever tells).
+    How he acts at a session for which he has a seat: attends, misses, or vanishes (nobody tells for weeks).
     What others tell of him: declines:CONTENT, knows:TOPIC, interest:TOPIC, tag:WORD, product:WORD,
     date:FACT=DAYS ahead.
     """

@@ -106,7 +106,7 @@ class Shelf:
                 self._refuse(
                     new,
                     (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
-                    (is_about_unwanted(w.c.lead_id, literal(name)), "declined"),
+                    (is_about_unwanted(w.c.lead_id, literal(name)), "unwanted"),
                     (and_(w.c.content.is_(None), some(*self._open, of=[work_shelf])), "had"),
                     (w.c.content.is_(None), "empty"),
                 ),
@@ -129,7 +129,7 @@ class Shelf:
                 new,
                 (not_(offered), "empty"),
                 (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
-                (is_about_unwanted(w.c.lead_id, literal(name), w.c.session_content), "declined"),
+                (is_about_unwanted(w.c.lead_id, literal(name), w.c.session_content), "unwanted"),
                 (
                     or_(some(*had, of=[message]), self._reacted(literal(name), ("downloaded", "declined"))),
                     "had",

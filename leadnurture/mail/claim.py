@@ -324,7 +324,7 @@ ENDS: Final[Mapping[str, tuple[Any, str]]] = {
     "track": ("cancelled", "the lead has changed the track"),
     "suppressed": ("refused", "the address is suppressed"),
     "consent": ("refused", "there is no consent"),
-    "unwanted": ("declined", "the lead wants no mail about its topics"),
+    "unwanted": ("unwanted", "the lead wants no mail about its topics"),
     "template": ("failed", "there is no template for the track"),
     "called off": ("cancelled", "the session was cancelled"),
     "over": ("late", "the session had begun"),

@@ -270,7 +270,7 @@ def _sender(row: Row[Any], definitions: Definitions) -> tuple[str, str]:
         for person in company.people:
             if person.id == row.account_owner:
                 return person.name, person.email
-    return company.sender_name, company.sender_address
+    return company.sender_in(row.locale), company.sender_address
 
 
 def _full_name(row: Row[Any]) -> str:

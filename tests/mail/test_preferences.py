@@ -65,7 +65,7 @@ def test_a_topic_that_is_unwanted_since_the_planning_stops_the_mail(scene: Scene
     message_id = scene.message(lead_id)
     choose(scene, lead_id, frozenset())
     assert send(scene) == Delivered(refused=1)
-    assert outcome(scene, message_id) == ("cancelled", "the lead wants no mail about its topics", "declined")
+    assert outcome(scene, message_id) == ("cancelled", "the lead wants no mail about its topics", "unwanted")
 
 
 def test_a_mail_about_one_wanted_topic_leaves(scene: Scene) -> None:

@@ -4,9 +4,11 @@ import re
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from leadnurture import engine
 from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.store.tables import metadata
 from tests.web.client import Client
 from tests.web.conftest import HOSTILE, SignIn, World
 
@@ -44,6 +46,17 @@ def test_the_page_asks_about_those_who_have_a_seat_in_what_took_place(marketer: 
     assert page.text.count("Close the list</button>") == 1
     assert "Sverre Haugland" in page.text
     assert HOSTILE not in page.text
+
+
+def test_nothing_waits_for_an_answer_where_a_session_was_cancelled(world: World, marketer: Client) -> None:
+    session = metadata.tables["content_session"]
+    with world.desk.database.write() as connection:
+        connection.execute(update(session).where(session.c.name == "january").values(starts_at=None))
+    page = marketer.get(PAGE).text
+    cancelled = page[page.index('id="january"') :]
+    assert "Sverre Haugland" in cancelled
+    assert '<span class="status held">registered</span>' in cancelled
+    assert "status due" not in page
 
 
 def test_whoever_is_ticked_came_and_whoever_is_not_missed_it(world: World, marketer: Client) -> None:
