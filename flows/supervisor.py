@@ -169,12 +169,8 @@ class Supervisor:
         if not settings.prefect_url:
             command = (
                 *PYTHON,
-                "prefect",
-                "server",
-                "start",
-                "--host",
+                "flows.prefect_server",
                 LOOPBACK,
-                "--port",
                 str(settings.prefect_port),
             )
             yield Child(

@@ -55,6 +55,10 @@ class NotFoundError(LeadNurtureError):
     exit_code = 5
 
 
+class TooOldError(NotFoundError):
+    """This mail is too old to be answered by its link. A newer one has another."""
+
+
 class InvalidInputError(LeadNurtureError):
     """The input cannot be used as it is."""
 

@@ -99,7 +99,7 @@ def mentioned() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("where", "line"), sorted(set(mentioned())))
 def test_every_command_line_is_one_that_there_is(where: str, line: str) -> None:
     words = line.removeprefix("leadnurture ").partition(" #")[0]
-    known = {"--help": {"--help"}, **all_commands()}
+    known = {"--help": {"--help"}, "--version": {"--version"}, **all_commands()}
     name = next((name for name in known if words == name or words.startswith(f"{name} ")), None)
     assert name, f"{where}: {line}"
     assert set(OPTION.findall(words)) <= known[name], f"{where}: {line}"
@@ -287,17 +287,28 @@ def machine_words() -> list[str]:
     return [str(ROOT), *(host for host in hosts if not host.endswith(("pypi.org", "pythonhosted.org")))]
 
 
-def test_no_file_knows_the_machine_that_it_was_written_on() -> None:
+def kept() -> Iterator[tuple[str, str]]:
+    """What git keeps and we wrote: every file's name and text."""
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
         pytest.skip("no git checkout")
     listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    words = machine_words()
-    found = []
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name
-        if not path.is_file() or "vendor" in path.parts or path == Path(__file__):
-            continue
-        content = path.read_bytes().decode(errors="replace")
-        found += [f"{name}: {word}" for word in [*words, *HOMES.findall(content)] if word in content]
+        if path.is_file() and "vendor" not in path.parts and path != Path(__file__):
+            yield name, path.read_bytes().decode(errors="replace")
+
+
+def test_no_file_knows_the_machine_that_it_was_written_on() -> None:
+    words = machine_words()
+    found = [
+        f"{name}: {word}"
+        for name, content in kept()
+        for word in [*words, *HOMES.findall(content)]
+        if word in content
+    ]
     assert found == []
+
+
+def test_no_file_has_a_merge_left_open() -> None:
+    assert [name for name, content in kept() if re.search(r"^(?:<{7}|>{7}) ", content, re.MULTILINE)] == []

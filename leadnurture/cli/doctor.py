@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 from leadnurture.app import machine_now
 from leadnurture.cli.access import NOBODY
 from leadnurture.errors import LeadNurtureError
-from leadnurture.settings import Settings, load_settings
+from leadnurture.settings import PREFIX, Settings, load_settings
 
 if TYPE_CHECKING:
     from leadnurture.reports.watchdog import Asleep
 
 LEAST_FREE: Final = 200_000_000
+ANSWERS_WITHIN: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(settings.data).free
     yield Finding("disk", free > LEAST_FREE, f"{free / 1e9:.1f} GB free in {settings.data}")
     yield from _database(settings)
-    for about, port in (("web", settings.port), ("prefect", settings.prefect_port)):
-        answers = _answers(port)
-        yield Finding(about, is_fine=True, sentence=f"port {port} {'answers' if answers else 'is free'}")
+    yield _port("web", settings.port, "PORT", "/healthz", '"leadnurture"')
+    if not settings.prefect_url:
+        yield _port("prefect", settings.prefect_port, "PREFECT_PORT", "/api/health", "true")
     if settings.provider == "sendgrid":
         has_key = settings.sendgrid_webhook_key is not None
         remedy = "LEADNURTURE_SENDGRID_WEBHOOK_KEY is missing, so no event is accepted; see docs/settings.md"
@@ -97,7 +98,28 @@ def _watchdog(lost: "Sequence[Asleep]") -> Finding:
     )
 
 
-def _answers(port: int) -> bool:
+def _port(about: str, port: int, setting: str, path: str, says: str) -> Finding:
+    """Whether a port is free, or our own server listens there: it answers on a path, and says so."""
+    if not _is_taken(port):
+        return Finding(about, is_fine=True, sentence=f"port {port} is free")
+    if says in _answer(f"http://127.0.0.1:{port}{path}"):
+        return Finding(about, is_fine=True, sentence=f"port {port} answers")
+    remedy = f"something else listens on port {port}; end it, or choose another by {PREFIX}{setting}"
+    return Finding(about, is_fine=False, sentence=remedy)
+
+
+def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _answer(url: str) -> str:
+    """What a server says; nothing where it does not, or speaks another language."""
+    import httpx
+
+    try:
+        answer = httpx.get(url, timeout=ANSWERS_WITHIN)
+    except httpx.HTTPError:
+        return ""
+    return answer.text if answer.is_success else ""

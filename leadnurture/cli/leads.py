@@ -163,13 +163,17 @@ def react(  # noqa: PLR0913, PLR0917 - the options of a command
     from leadnurture.domain.vocabulary import REACTION_KINDS
     from leadnurture.engine import NewReaction, record_reactions
     from leadnurture.errors import InvalidInputError
-    from leadnurture.imports import unknown_names
+    from leadnurture.imports import unclear_session, unknown_names
 
     if kind not in REACTION_KINDS:
         raise InvalidInputError(f'There is no reaction "{kind}"; there are {", ".join(REACTION_KINDS)}.')
     opened = open_project(project)
-    if unknown := unknown_names(kind, content, session, opened.definitions()):
-        raise InvalidInputError(f"{unknown[1]}; {unknown[2]}.")
+    now, definitions = opened.clock(), opened.definitions()
+    fault = unknown_names(content, session, definitions)
+    if fault is None and content is not None and session is None:
+        fault = unclear_session(kind, content, None, definitions, now)
+    if fault:
+        raise InvalidInputError(f"{fault[1]}; {fault[2]}.")
     reaction = NewReaction(
         kind=kind,
         key=key or f"command:{uuid4()}",
@@ -179,7 +183,7 @@ def react(  # noqa: PLR0913, PLR0917 - the options of a command
         session=session,
         argument=argument,
     )
-    recorded = record_reactions(opened.database, [reaction], opened.clock())
+    recorded = record_reactions(opened.database, [reaction], now)
     show(recorded, form, lambda: "Recorded." if recorded.recorded else "Known already.")
 
 

@@ -4,7 +4,8 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from typing import Final
+from importlib.metadata import version
+from typing import Annotated, Final
 
 import typer
 
@@ -27,6 +28,24 @@ user_app = typer.Typer(help="The people who sign in.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 key_app = typer.Typer(help="The keys that other systems show.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
+
+
+def _tell_version(is_asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if is_asked:
+        typer.echo(f"leadnurture {version('leadnurture')}")
+        raise typer.Exit
+
+
+@app.callback()
+def before_a_command(
+    *,
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and end."),
+    ] = False,
+) -> None:
+    """Takes the options that stand before a command."""
+
 
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     files.check, files.apply, files.schema, files.migrate, files.doctor,

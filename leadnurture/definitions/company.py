@@ -14,7 +14,7 @@ from runpy import run_path
 from typing import Final
 
 from leadnurture.definitions import conditions, files, times
-from leadnurture.definitions.names import NAME, NAME_RULE, ROLES, Names
+from leadnurture.definitions.names import DECLARE_LOCALE, NAME, NAME_RULE, ROLES, Names
 from leadnurture.definitions.nodes import Entry, Items, Map, Node, Scalar
 from leadnurture.definitions.problems import MistakeError, Report, listed, meant, unknown
 from leadnurture.definitions.reading import Fields
@@ -65,17 +65,20 @@ def read_company(node: Node | None, names: Names, report: Report) -> Company:
     """The company; a value that is not readable is reported and stands as an empty one."""
     fields = Fields(node, files.Company, report)
     sender = Fields(fields.node("sender"), files.Sender, report)
+    locales = _locales(fields, report)
+    sender_name, *translations = _sender_names(sender, locales, report)
     return Company(
         name=fields.text("name"),
         postal_address=fields.text("postal address"),
-        sender_name=sender.text("name"),
+        sender_name=sender_name[1],
+        sender_translations=tuple(translations),
         sender_address=sender.parsed("address", _address, ""),
         url=fields.parsed("url", address_of_page, "").rstrip("/"),
         zone=fields.parsed("zone", times.zone, ""),
         client=fields.condition("client", names, conditions.FACTS) or Condition("", conditions.NEVER),
         hours=fields.parsed("hours", times.hours, WorkingHours()),
         holidays=fields.parsed("holidays", holidays, None),
-        locales=_locales(fields, report),
+        locales=locales,
         topics=tuple(scalar.text for scalar in fields.scalars("topics")),
         facts=tuple((name, names.facts[name]) for name in names.facts if name in names.declared),
         crm_link=fields.parsed("crm link", _crm_link, ""),
@@ -153,6 +156,21 @@ def _topic(scalar: Scalar, report: Report) -> str:
 def _role(node: Node) -> str | None:
     role = node.get("role") if isinstance(node, Map) else None
     return role.text if isinstance(role, Scalar) else None
+
+
+def _sender_names(sender: Fields, locales: tuple[str, ...], report: Report) -> list[tuple[str, str]]:
+    """The name of the sender by locale, the first one's first."""
+    node = sender.node("name")
+    if not isinstance(node, Map):
+        return [(locales[0], sender.text("name"))]
+    entries = sender.entries("name")
+    names = {entry.key.text: text_of(entry.value, "a name", report) or "" for entry in entries}
+    for entry in entries:
+        if entry.key.text not in locales:
+            report.unknown(entry.key.place, "locale", entry.key.text, locales, DECLARE_LOCALE)
+    if locales[0] not in names:
+        report.error(node.place, f"the name in {locales[0]} is missing; it serves every reader without one")
+    return [(locales[0], names.pop(locales[0], "")), *names.items()]
 
 
 def _locales(fields: Fields, report: Report) -> tuple[str, ...]:

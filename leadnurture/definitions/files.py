@@ -248,7 +248,11 @@ class Content(Shape):
 class Sender(Shape):
     """Who the mails are from."""
 
-    name: str = _must("The name that readers see.", "Dana of Example")
+    name: str | dict[str, str] = _must(
+        "The name that readers see, or one for each locale.",
+        "Dana of Example",
+        {"en": "Dana of Example", "de": "Dana von Example"},
+    )
     address: str = _must("The address of the sender.", "news@example.com")
 
 

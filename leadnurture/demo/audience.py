@@ -29,6 +29,9 @@ DELAY: Final = re.compile(r"\+(\d+) (.*)")
 FITS: Final = 40
 SETTLED: Final = timedelta(hours=2)
 """How long after its beginning the list of a session is closed."""
+TIDIED: Final = timedelta(weeks=4)
+"""How much later somebody closes a list from which the platform has lost somebody."""
+WRITTEN_OFF: Final = {"vanishes": "misses"}
 READS: Final = timedelta(hours=3)
 """Nobody answers sooner."""
 LATE: Final = timedelta(weeks=5)
@@ -91,6 +94,8 @@ class Audience:
         """The last mail about a session, by understudy and program."""
         self._seats: dict[tuple[str, str], dict[str, Seat]] = defaultdict(dict)
         self._closings: dict[tuple[str, str], datetime] = {}
+        self._moved: dict[tuple[str, str], datetime] = {}
+        """Sessions with another date than the mails about them told."""
         self._reactions: list[Mapping[str, object]] = []
         self._leads: list[Mapping[str, object]] = []
         self.salespeople = Salespeople(database, visitor, self._reactions.append)
@@ -289,7 +294,8 @@ class Audience:
             self._seats[letter.session].pop(act.email, None)
             return
         self._seats[letter.session][act.email] = Seat(act.email, "misses")
-        self._closings[letter.session] = ANSWERS.first_from(letter.starts_at + SETTLED)
+        starts_at = self._moved.get(letter.session, letter.starts_at)
+        self._closings[letter.session] = ANSWERS.first_from(starts_at + SETTLED)
 
     def _intend(self, act: Act) -> None:
         seats = self._seats[act.letter.session] if act.letter and act.letter.session else {}
@@ -325,7 +331,9 @@ class Audience:
                 came = [seat.email for seat in seats if seat.will == "attends"]
                 self._reactions.append({"kind": "attendance", **about, "attended": came})
                 continue
+            self._closings[session] = ANSWERS.first_from(now + TIDIED)
             for seat in seats:
+                self._seats[session][seat.email] = replace(seat, will=WRITTEN_OFF.get(seat.will, seat.will))
                 if seat.will != "vanishes":
                     kind = "attended" if seat.will == "attends" else "missed"
                     self._reactions.append({"kind": kind, "email": seat.email, **about})
@@ -336,6 +344,12 @@ class Audience:
         for session in sessions:
             self._closings.pop(session, None)
             self._seats.pop(session, None)
+
+    def move(self, session: tuple[str, str], starts_at: datetime) -> None:
+        """Whoever has a seat comes at the new date, or not; who came is told after it."""
+        self._moved[session] = starts_at
+        if session in self._closings:
+            self._closings[session] = ANSWERS.first_from(starts_at + SETTLED)
 
     def _post(self) -> None:
         if self._leads:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,9 +19,9 @@ from flows.supervisor import Supervisor
 from leadnurture.app import Project, open_to_people
 from leadnurture.demo.audience import Audience
 from leadnurture.demo.director import BEGINS, Director, Happening, set_clock
-from leadnurture.demo.roles import CALLED_OFF
+from leadnurture.demo.roles import CALLED_OFF, MOVED
 from leadnurture.demo.screen import Screen, open_screen
-from leadnurture.demo.stage import call_sessions_off, leave_settings, reserved, set_up
+from leadnurture.demo.stage import change_sessions, leave_settings, reserved, set_up
 from leadnurture.demo.summary import Summary, summarize
 from leadnurture.demo.telling import told
 from leadnurture.demo.tree import Tree, left_behind
@@ -89,7 +90,10 @@ class _Game:
         self._audience = Audience(
             project.database, project.definitions(), project.settings.outbox, visitor, BEGINS
         )
-        happenings = [Happening(at, partial(self._call_off, sessions)) for at, sessions in CALLED_OFF]
+        happenings = [
+            *(Happening(at, partial(self._call_off, sessions)) for at, sessions in CALLED_OFF),
+            *(Happening(at, partial(self._move, session, starts_at)) for at, session, starts_at in MOVED),
+        ]
         self.director = Director(project, self._audience, self.tree.rest, happenings)
 
     def play(self) -> None:
@@ -104,8 +108,13 @@ class _Game:
     def _call_off(self, sessions: Sequence[tuple[str, str]]) -> None:
         names = ", ".join("/".join(session) for session in sessions)
         self._screen.say(f"Called off, by a word in their files: {names}")
-        call_sessions_off(self._project, sessions)
+        change_sessions(self._project, sessions)
         self._audience.call_off(sessions)
+
+    def _move(self, session: tuple[str, str], starts_at: datetime) -> None:
+        self._screen.say(f"Moved, by another date in its file: {'/'.join(session)}")
+        change_sessions(self._project, [session], starts_at)
+        self._audience.move(session, starts_at)
 
     def _tick(self) -> bool:
         if self._began is None:

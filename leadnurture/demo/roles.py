@@ -18,7 +18,7 @@ class Role:
     Answers of a reader: click, register, decline, reply, pricing, submit, download, feedback:WORD;
     answer:QUESTION=WORD on the page of a mail that asks, choose:WHAT on that of his preferences.
     What one of us reports of him: reports:WORD.
-    How he acts at a session for which he has a seat: attends, misses, or vanishes (nobody ever tells).
+    How he acts at a session for which he has a seat: attends, misses, or vanishes (nobody tells for weeks).
     What others tell of him: declines:CONTENT, knows:TOPIC, interest:TOPIC, tag:WORD, product:WORD,
     date:FACT=DAYS ahead.
     """
@@ -228,3 +228,7 @@ CALLED_OFF: Final = (
     ),
 )
 """The sessions that are cancelled, and when; there are people in their seats."""
+MOVED: Final = (
+    (datetime(2026, 12, 4, 7, tzinfo=UTC), ("scaling-1", "december"), datetime(2026, 12, 8, 15, tzinfo=UTC)),
+)
+"""The session that gets another hour, when that is decided, and when it takes place then."""

@@ -11,8 +11,10 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import leadnurture
 from leadnurture.app import Project, apply_project, open_project, open_to_people
@@ -78,9 +80,15 @@ def set_up(folder: Path, say: Callable[[str], None] = lambda _: None) -> tuple[P
     return project, import_file(project.database, project.definitions(), folder / LEADS, BEGINS)
 
 
-def call_sessions_off(project: Project, sessions: Iterable[tuple[str, str]]) -> None:
-    """Somebody writes `cancelled` behind sessions and applies the files."""
+def change_sessions(
+    project: Project, sessions: Iterable[tuple[str, str]], starts_at: datetime | None = None
+) -> None:
+    """Somebody writes another date behind sessions, or `cancelled`, and applies the files."""
+    local = starts_at and starts_at.astimezone(ZoneInfo(project.definitions().company.zone))
+    told = f"{local:%Y-%m-%d %H:%M}" if local else "cancelled"
     for content, session in sessions:
         file = project.root / "config" / "content" / f"{content}.yaml"
-        file.write_text(re.sub(rf"^(  {session}:).*$", r"\1 cancelled", file.read_text(), flags=re.MULTILINE))
+        file.write_text(
+            re.sub(rf"^(  {session}:).*$", rf"\g<1> {told}", file.read_text(), flags=re.MULTILINE)
+        )
     apply_project(project, project.clock())

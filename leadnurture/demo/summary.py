@@ -46,6 +46,8 @@ class Summary:
     """Leads who gave it on the page of that mail."""
     locales: Counter[str]
     """Mails by the locale of their template."""
+    seats: Counter[str]
+    """Mails about seats: confirmation, reminder, moved, cancelled."""
     duplicates: int
     files: int
     only_rows: tuple[int, ...]
@@ -103,6 +105,7 @@ def summarize(project: Project, since: datetime, until: datetime, waves_shown: i
             asked=_asked(connection, definitions),
             confirmed=_confirmed(connection),
             locales=_locales(connection, definitions),
+            seats=_seats(connection),
             duplicates=_duplicates(connection),
             files=len(files),
             only_rows=tuple(sorted(sent.keys() - files.keys())),
@@ -266,6 +269,13 @@ def _locales(connection: Connection, definitions: Definitions) -> Counter[str]:
         name = row.path.rpartition("/")[2].removesuffix(".mjml")
         found[name.partition(".")[2] or first] += row.mails
     return found
+
+
+def _seats(connection: Connection) -> Counter[str]:
+    message = Tables["message"]
+    left = message.c.occasion.is_not(None), message.c.sent_at.is_not(None)
+    question = select(message.c.content, func.count().label("mails")).where(*left).group_by(message.c.content)
+    return Counter({row.content.removeprefix("seat-"): row.mails for row in connection.execute(question)})
 
 
 def _duplicates(connection: Connection) -> int:

@@ -43,6 +43,7 @@ def _lines(summary: Summary, width: int) -> Iterator[str]:
     said = f"{summary.confirmed:,} of {summary.asked:,} who were asked said yes"
     yield from _labelled("Double opt-in", [said], width)
     yield from _labelled("Locales", _counted(summary.locales), width)
+    yield from _labelled("Seat mails", _counted(summary.seats), width)
     for label, items in _handoffs(summary):
         yield from _labelled(label, items, width)
     recycled = [f"{summary.recycled:,} leads", f"{summary.became_clients:,} became clients"]

@@ -50,8 +50,14 @@ class Company:
     facts: tuple[tuple[str, FactKind], ...] = ()
     """(full name, kind), `account.` before those of the account."""
     people: tuple[Person, ...] = ()
+    sender_translations: tuple[tuple[str, str], ...] = ()
+    """(locale, name of the sender) beside the first locale."""
     crm_link: str = ""
     """Where the CRM shows a lead, with `{id}` in place of his id there; empty where nothing is said."""
+
+    def sender_in(self, locale: str) -> str:
+        """The name of the sender in a locale; the first one's where there is none."""
+        return dict(self.sender_translations).get(locale, self.sender_name)
 
     def person(self, person_id: str) -> Person:
         """The person of that id; KeyError when there is none."""

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from leadnurture.domain.asking import Ask
 from leadnurture.domain.timing import Duration
-from leadnurture.domain.vocabulary import SESSION_KINDS, ContentKind, Track
+from leadnurture.domain.vocabulary import SESSION_KINDS, ContentKind, ReactionKind, Track
+
+BEHIND: Final = frozenset[ReactionKind]({"attended", "missed"})
+"""What can only be told of a session that has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,20 @@ class Content:
     def title_in(self, locale: str) -> str:
         """The title in a locale; the default one where there is none."""
         return dict(self.title).get(locale) or self.default_title
+
+    def sessions_meant(
+        self, kind: ReactionKind, at: datetime | None, now: datetime, zone: str
+    ) -> tuple[str, ...]:
+        """Which sessions can be meant where none is named.
+
+        Whoever registers or declines means one that is ahead then, else any; whoever attended or missed means
+        one that has begun when it is told.
+        """
+        starts = {one.name: one.starts.replace(tzinfo=ZoneInfo(zone)) for one in self.sessions if one.starts}
+        if kind in BEHIND:
+            return tuple(name for name, begins_at in starts.items() if begins_at <= now)
+        ahead = tuple(name for name, begins_at in starts.items() if begins_at > (at or now))
+        return ahead or tuple(one.name for one in self.sessions)
 
 
 @dataclass(frozen=True, slots=True)

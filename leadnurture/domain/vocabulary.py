@@ -47,7 +47,9 @@ MESSAGE_ORDER: Final[tuple[MessageStatus, ...]] = MESSAGE_STATUSES[:8]
 GONE_STATUSES: Final[tuple[MessageStatus, ...]] = MESSAGE_STATUSES[1:8]
 
 # Why a step could not do what it says; readable as `why` in conditions.
-Why = Literal["empty", "had", "declined", "late", "held", "failed", "cancelled", "no_date", "refused"]
+Why = Literal[
+    "empty", "had", "declined", "unwanted", "late", "held", "failed", "cancelled", "no_date", "refused"
+]
 WHYS: Final[tuple[Why, ...]] = get_args(Why)
 
 FactKind = Literal["text", "number", "date", "flag"]

@@ -40,21 +40,23 @@ from leadnurture.engine.leads import Imported, import_leads
 from leadnurture.engine.look import Looked, look, next_look
 from leadnurture.engine.merging import Merged, merge_leads, undo_merge
 from leadnurture.engine.notes import CHANNELS, Channel, Feedback, add_note, feedback_answers, record_feedback
-from leadnurture.engine.outcomes import close_session, leads_matching, set_deal
+from leadnurture.engine.outcomes import MOST_ASKED, close_session, leads_matching, set_deal
 from leadnurture.engine.preferences import (
     PACES,
     PAUSES,
     Choice,
     Preferences,
+    about_unwanted,
     choose_preferences,
     preferences_of,
 )
 from leadnurture.engine.reactions import NewReaction, Recorded, record_in, record_reactions
-from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, reply_key, sort_reply
+from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, sort_reply
 from leadnurture.engine.rescoring import Comparison, Crossing, Rescored, compare_agreements, rescore
 from leadnurture.engine.sending import Settled, settle_by_hand, settle_messages
 from leadnurture.engine.sql import lock_leads, wake_leads
 from leadnurture.engine.told_leads import LeadInput
+from leadnurture.engine.vacancy import Obstacle, obstacle_of
 from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "CRM",
     "EMAIL",
     "FORMER",
+    "MOST_ASKED",
     "PACES",
     "PAUSES",
     "SORTINGS",
@@ -83,6 +86,7 @@ __all__ = [
     "Merged",
     "NewReaction",
     "NewReply",
+    "Obstacle",
     "Preferences",
     "RawClick",
     "Recorded",
@@ -92,6 +96,7 @@ __all__ = [
     "Sorting",
     "StepDone",
     "WaveBegun",
+    "about_unwanted",
     "add_note",
     "addresses_of",
     "answer",
@@ -125,11 +130,11 @@ __all__ = [
     "next_look",
     "next_opening",
     "numbers_of",
+    "obstacle_of",
     "preferences_of",
     "record_feedback",
     "record_in",
     "record_reactions",
-    "reply_key",
     "rescore",
     "revise_click",
     "run_step",

@@ -7,7 +7,7 @@ A lead may answer anew; a task is answered once.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -23,7 +23,7 @@ from leadnurture.engine.known import NO_ANSWER, known_facts, lock_accounts, set_
 from leadnurture.engine.preferences import want_topic
 from leadnurture.engine.reactions import NewReaction, record_in
 from leadnurture.engine.sql import run, some, sql, wake_leads
-from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.errors import InvalidInputError, NotFoundError, TooOldError
 from leadnurture.store import Database, LostRaceError
 from leadnurture.store import note as audit
 from leadnurture.store.tables import (
@@ -45,6 +45,8 @@ leads: Final = Lead.__table__
 accounts: Final = Account.__table__
 suppressions: Final = Suppression.__table__
 
+LIVES: Final = timedelta(days=180)
+"""How long after its mail a page still asks."""
 CHANGED: Final = "What is asked has changed meanwhile. Open the page again."
 SAID: Final = "said"
 """What stands in an interest for the content that showed it: his own words."""
@@ -85,8 +87,13 @@ class Asking:
     """Whether he has unsubscribed: then no consent is asked for."""
     message_id: int | None = None
     content: str | None = None
-    sent_at: datetime | None = None
     task: Row[Any] | None = None
+
+    @property
+    def changeable(self) -> tuple[Question, ...]:
+        """Whose answers of once can be given anew: not a consent, which is withdrawn by other means."""
+        questions = self.ask.questions if self.ask else ()
+        return tuple(each for each in questions if each.name in self.said and each.about != "consent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +104,11 @@ class Answered:
     asking: Asking
 
 
-def asked_by_mail(connection: Connection, message_id: int) -> Asking | None:
-    """What the page of a mail asks; None for a mail that there is not. Five statements at most."""
+def asked_by_mail(connection: Connection, message_id: int, now: datetime) -> Asking | None:
+    """What the page of a mail asks; None for a mail that there is not. Five statements at most.
+
+    Raises TooOldError for one that was sent too long ago.
+    """
     row = connection.execute(
         _who(messages, *(messages.c[name] for name in ("id", "content", "sent_at", "attempt_at"))).where(
             messages.c.id == message_id
@@ -106,12 +116,14 @@ def asked_by_mail(connection: Connection, message_id: int) -> Asking | None:
     ).first()
     if row is None:
         return None
+    sent_at = row.sent_at or row.attempt_at
+    if sent_at is not None and now - sent_at > LIVES:
+        raise TooOldError
     definitions = current_definitions(connection)
     content = definitions.find_content(row.content)
     said = _said(connection, answers.c.message_id == message_id)
     asking = _asking(connection, row, content.ask if content else None, said)
-    sent_at = row.sent_at or row.attempt_at
-    return replace(asking, message_id=message_id, content=row.content, sent_at=sent_at)
+    return replace(asking, message_id=message_id, content=row.content)
 
 
 def asked_by_task(connection: Connection, task_id: int) -> Asking | None:
@@ -136,7 +148,11 @@ def _who(table: Any, *columns: Any) -> Any:  # noqa: ANN401 - a table about lead
 
 def _asking(connection: Connection, row: Row[Any], ask: Ask | None, said: Mapping[str, str]) -> Asking:
     has_left = row.suppressed in LEFT
-    left = () if ask is None else _left(connection, row.who, ask, said, has_left=has_left)
+    left: tuple[Question, ...] = ()
+    if ask is not None:
+        consents = _consents(connection, row.who, ask)
+        said = {name: each for name, each in said.items() if not _is_withdrawn(ask, name, consents)}
+        left = _left(connection, row.who, ask, said, consents, has_left=has_left)
     name = f"{row.first_name} {row.last_name}".strip() or row.email
     return Asking(row.who, row.email, name, row.track, row.account or "", ask, left, said, has_left)
 
@@ -147,16 +163,30 @@ def _said(connection: Connection, about: Any) -> Mapping[str, str]:  # noqa: ANN
     return {row.name: row.answer for row in rows}
 
 
+def _is_withdrawn(ask: Ask, name: str, consents: Collection[str]) -> bool:
+    """Whether it was a yes that holds no more: it is asked for again, as whatever is not known."""
+    question = ask.question(name)
+    return question is not None and question.about == "consent" and question.purpose not in consents
+
+
 def _left(
-    connection: Connection, lead_id: int, ask: Ask, said: Mapping[str, str], *, has_left: bool
+    connection: Connection,
+    lead_id: int,
+    ask: Ask,
+    said: Mapping[str, str],
+    consents: Collection[str],
+    *,
+    has_left: bool,
 ) -> tuple[Question, ...]:
-    kinds = {question.about for question in ask.questions}
-    facts = known_facts(connection, lead_id) if "fact" in kinds else ()
-    consents = _consents(connection, lead_id) if "consent" in kinds else ()
+    asks_facts = any(question.about == "fact" for question in ask.questions)
+    facts = known_facts(connection, lead_id) if asks_facts else ()
     return unanswered(ask, said=said, facts=facts, consents=consents, has_left=has_left)
 
 
-def _consents(connection: Connection, lead_id: int) -> Collection[str]:
+def _consents(connection: Connection, lead_id: int, ask: Ask) -> Collection[str]:
+    """The purposes to which he has agreed, where any is asked for."""
+    if all(question.about != "consent" for question in ask.questions):
+        return ()
     consent = Consent.__table__
     living = consent.c.lead_id == lead_id, consent.c.withdrawn_at.is_(None)
     return connection.scalars(select(consent.c.purpose).where(*living)).all()
@@ -180,7 +210,8 @@ def answer(
 ) -> Answered:
     """Takes an answer to what a mail or a task asks. Safe to repeat: the same answer again changes nothing.
 
-    Raises NotFoundError for a mail or task that there is not, InvalidInputError for an answer that is none.
+    Raises NotFoundError for a mail or task that there is not, or a mail that is too old, InvalidInputError for an
+    answer that is none.
     """
     return database.run(partial(_answer, given=given, now=now, message_id=message_id, task_id=task_id))
 
@@ -190,7 +221,9 @@ def _answer(
 ) -> Answered:
     def ask() -> Asking:
         found = (
-            asked_by_mail(connection, message_id) if message_id else asked_by_task(connection, task_id or 0)
+            asked_by_mail(connection, message_id, now)
+            if message_id
+            else asked_by_task(connection, task_id or 0)
         )
         if found is None:
             msg = "There is no such mail or task; open the page again."

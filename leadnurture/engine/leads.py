@@ -245,9 +245,10 @@ def _insert_leads(connection: Connection, now: datetime) -> int:
 
 
 def _update_leads(connection: Connection) -> None:
-    """Known leads take what is told anew; an invalid or missing zone leaves theirs."""
-    columns = ("first_name", "last_name", "country", "language", "role", "source")
+    """Known leads take what is told anew; an invalid or missing zone leaves theirs, and where they came from stays."""
+    columns = ("first_name", "last_name", "country", "language", "role")
     differs = " OR ".join(f"(w.{name} <> '' AND w.{name} <> lead.{name})" for name in columns)
+    differs += " OR (w.source <> '' AND lead.source = '')"
     differs += " OR (w.zone_given = w.zone AND w.zone <> lead.zone) OR (w.account_id IS NOT NULL AND coalesce(lead.account_id, 0) <> w.account_id)"
     differs += " OR (w.crm_id IS NOT NULL AND coalesce(lead.crm_id, '') <> w.crm_id)"
     told = differs.replace("lead.", "l.")
@@ -264,7 +265,7 @@ def _update_leads(connection: Connection) -> None:
     run(
         connection,
         f"""
-        UPDATE lead SET {takes}, crm_id = coalesce(w.crm_id, lead.crm_id), account_id = coalesce(w.account_id, lead.account_id),
+        UPDATE lead SET {takes}, source = CASE WHEN lead.source = '' THEN w.source ELSE lead.source END, crm_id = coalesce(w.crm_id, lead.crm_id), account_id = coalesce(w.account_id, lead.account_id),
                told_engaged = told_engaged AND (w.account_id IS NULL OR w.account_id = coalesce(lead.account_id, 0)),
                zone = CASE WHEN w.zone_given = w.zone THEN w.zone ELSE lead.zone END,
                zone_given = CASE WHEN w.zone_given <> '' THEN w.zone_given ELSE lead.zone_given END
@@ -309,18 +310,33 @@ def _differs(kind: str, table: str, key: str, condition: str) -> str:
     return f"""
         UPDATE work_import SET is_changed = TRUE
          WHERE is_changed = FALSE AND EXISTS (
-            SELECT 1 FROM work_said s WHERE s.email_key = work_import.email_key AND s.kind = '{kind}'
+            SELECT 1 FROM work_said s
+             WHERE s.email_key = work_import.email_key AND s.kind = '{kind}' AND s.{key} IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{key} = s.{key} AND {condition}))"""
 
 
 _SAME_FACT: Final = "t.name = s.name AND coalesce(t.text, '') = coalesce(s.text, '') AND coalesce(t.number, -1e300) = coalesce(s.number, -1e300)"
 
 
+def _facts_told(table: str, key: str) -> str:
+    """A value for each fact; whoever tells two of the same thing in one batch tells the greater."""
+    return f"""
+        SELECT {key}, name, max(text) AS text, max(number) AS number FROM work_said
+         WHERE kind = '{table}' AND {key} IS NOT NULL GROUP BY {key}, name"""
+
+
+def _fact_differs(table: str, key: str) -> str:
+    return f"""
+        UPDATE work_import SET is_changed = TRUE
+         WHERE is_changed = FALSE AND {key} IN (
+            SELECT s.{key} FROM ({_facts_told(table, key)}) AS s
+             WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{key} = s.{key} AND {_SAME_FACT}))
+           AND EXISTS (SELECT 1 FROM work_said o WHERE o.email_key = work_import.email_key AND o.kind = '{table}')"""
+
+
 def _fact(table: str, key: str) -> str:
     return f"""
-        INSERT INTO {table} ({key}, name, text, number)
-        SELECT {key}, name, max(text), max(number) FROM work_said
-         WHERE kind = '{table}' AND {key} IS NOT NULL GROUP BY {key}, name ORDER BY {key}, name
+        INSERT INTO {table} ({key}, name, text, number) {_facts_told(table, key)} ORDER BY {key}, name
             ON CONFLICT ({key}, name) DO UPDATE SET text = excluded.text, number = excluded.number"""
 
 
@@ -348,9 +364,9 @@ _KEYS: Final = (
 )
 SAID: Final = (
     *_KEYS,
-    _differs("lead_fact", "lead_fact", "lead_id", _SAME_FACT),
+    _fact_differs("lead_fact", "lead_id"),
     _fact("lead_fact", "lead_id"),
-    _differs("account_fact", "account_fact", "account_id", _SAME_FACT),
+    _fact_differs("account_fact", "account_id"),
     _fact("account_fact", "account_id"),
     _differs("tag", "lead_tag", "lead_id", "t.tag = s.name"),
     "INSERT INTO lead_tag (lead_id, tag) SELECT DISTINCT lead_id, name FROM work_said WHERE kind = 'tag' ON CONFLICT DO NOTHING",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy import Connection, select
 
@@ -15,7 +15,13 @@ from leadnurture.engine.reactions import NewReaction, Recorded, record_in
 from leadnurture.engine.sql import lock_leads, run, sql, wake_leads
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database, note
+from leadnurture.store.instants import to_micros
 from leadnurture.store.tables import Lead
+
+MOST_ASKED: Final = 1_000
+"""About so many people a page asks who of them came; a file has no limit."""
+TOO_MANY: Final = "These are more people than a page can ask about; use `leadnurture close` with a file."
+NOT_YET: Final = "Nobody can have come yet: the session has not begun, or it was cancelled."
 
 
 def set_deal(
@@ -111,20 +117,12 @@ def close_session(
 ) -> Recorded:
     """Closes an attendance list: who is on it attended, who had a seat and is not on it missed.
 
-    Safe to repeat. What a person of ours did is noted under the name of the `actor`.
+    Safe to repeat. What a person of ours did on a page is noted under the name of the `actor`. Raises NotFoundError for
+    a session that there is not, InvalidInputError where nobody can have come, or more have a seat than a page asks about.
     """
 
     def close(connection: Connection) -> Recorded:
-        known = (
-            connection.execute(
-                sql("SELECT name FROM content_session WHERE content = :content"), {"content": content}
-            )
-            .scalars()
-            .all()
-        )
-        if (session or "") not in {*known, *([] if known else [""])}:
-            msg = f"{content} has no session {session!r}; choose one of: {', '.join(known) or 'none'}."
-            raise InvalidInputError(msg)
+        _refuse_too_early(connection, content, session or "", now)
         came = {email_key(email) for email in attended}
         people = set(leads_by_key(connection, EMAIL, came).values())
         seats = connection.execute(
@@ -132,7 +130,9 @@ def close_session(
                 SELECT l.id, l.email_key FROM standing s JOIN lead l ON l.id = s.lead_id
                  WHERE s.content = :content AND s.session = :session AND s.kind = 'registered' ORDER BY l.id"""),
             {"content": content, "session": session or ""},
-        )
+        ).all()
+        if actor is not None and len(seats) > MOST_ASKED:  # whoever was left out would have missed it
+            raise InvalidInputError(TOO_MANY)
         told: list[tuple[ReactionKind, str]] = [("attended", email) for email in sorted(came)] + [
             ("missed", seat.email_key) for seat in seats if seat.id not in people
         ]
@@ -162,6 +162,19 @@ def close_session(
         return recorded
 
     return database.run(close)
+
+
+def _refuse_too_early(connection: Connection, content: str, session: str, now: datetime) -> None:
+    """Whoever has a seat would have missed what has not begun."""
+    rows = connection.execute(
+        sql("SELECT name, starts_at FROM content_session WHERE content = :content"), {"content": content}
+    )
+    starts = {row.name: row.starts_at for row in rows} or {"": to_micros(now)}
+    if session not in starts:
+        known = ", ".join(filter(None, starts)) or "none"
+        raise NotFoundError(f"{content} has no session {session!r}; choose one of: {known}.")
+    if starts[session] is None or starts[session] > to_micros(now):
+        raise InvalidInputError(NOT_YET)
 
 
 def leads_matching(

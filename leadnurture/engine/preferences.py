@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, literal_column, not_, select, update
 
 from leadnurture.domain.timing import Duration
 from leadnurture.engine.current import current_definitions
@@ -170,7 +170,7 @@ def is_unwanted(lead_id: Expression, topic: Expression) -> Expression:
 def is_about_unwanted(lead_id: Expression, *contents: Expression) -> Expression:
     """Whether a lead wants none of the topics that these contents are about together.
 
-    What is about no topic is never unwanted.
+    What is about no topic is never unwanted. The claim asks it as text (`about_unwanted`).
     """
     said, about, other = unwanted.alias(), ContentTopic.__table__.alias(), ContentTopic.__table__.alias()
     is_wanted = not_(is_unwanted(lead_id, other.c.topic))
@@ -179,3 +179,9 @@ def is_about_unwanted(lead_id: Expression, *contents: Expression) -> Expression:
         some(about.c.content.in_(contents), of=[about]),
         not_(some(other.c.content.in_(contents), is_wanted, of=[other])),
     )
+
+
+def about_unwanted(lead_id: str, *contents: str) -> str:
+    """The same as text, of columns by their names: `l.id`, `m.content`."""
+    asked = is_about_unwanted(literal_column(lead_id), *map(literal_column, contents))
+    return str(asked.compile())

@@ -6,9 +6,9 @@ then it lies with the raw clicks (`clicks`).
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ from leadnurture.engine.identity import BY_ADDRESS, BY_NUMBER, email_key
 from leadnurture.engine.seats import follow_seats
 from leadnurture.engine.sending import PLACE_OF
 from leadnurture.engine.sql import lock_leads_of, run, some, sql
+from leadnurture.engine.vacancy import Obstacle, refuse_wishes
 from leadnurture.errors import InvalidInputError
 from leadnurture.store import Database, LostRaceError, stage
 from leadnurture.store.tables import Lead, Message, Point
@@ -89,15 +90,20 @@ class NewReaction:
     """The path of a visit, the answer of a form, the address that was clicked."""
     agent: str | None = None
     """Of a click: how the program that followed the link calls itself."""
+    is_wish: bool = False
+    """Of a registration: it is asked for here, not told of elsewhere, so it needs a seat that is left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a batch; `unknown` are the positions of those whose lead was not found."""
+    """What became of a batch; `unknown` are the positions of those whose lead was not found, `refused` those of the
+    seats that could not be had.
+    """
 
     recorded: int = 0
     duplicates: int = 0
     unknown: tuple[int, ...] = ()
+    refused: Mapping[int, Obstacle] = field(default_factory=dict)
 
 
 def record_reactions(database: Database, reactions: Sequence[NewReaction], now: datetime) -> Recorded:
@@ -109,9 +115,11 @@ def record_reactions(database: Database, reactions: Sequence[NewReaction], now: 
     for start in range(0, len(reactions), BATCH):
         batch = reactions[start : start + BATCH]
         done = database.run(functools.partial(record_in, reactions=batch, now=now))
-        unknown = tuple(start + position for position in done.unknown)
         total = Recorded(
-            total.recorded + done.recorded, total.duplicates + done.duplicates, total.unknown + unknown
+            total.recorded + done.recorded,
+            total.duplicates + done.duplicates,
+            total.unknown + tuple(start + position for position in done.unknown),
+            {**total.refused, **{start + position: why for position, why in done.refused.items()}},
         )
     return total
 
@@ -128,7 +136,10 @@ def record_in(
     stage(
         connection,
         work_reaction,
-        [_row(position, one, now, settle) for position, one in enumerate(reactions)],
+        [
+            _row(position, _said_fully(one, definitions, now), now, settle)
+            for position, one in enumerate(reactions)
+        ],
     )
     _find_leads(connection)
     lock_leads_of(connection, "SELECT lead_id FROM work_reaction")
@@ -137,13 +148,15 @@ def record_in(
         raise LostRaceError
     lost = sql("SELECT position FROM work_reaction WHERE lead_id IS NULL ORDER BY position")
     unknown = connection.scalars(lost).all()
+    refused = refuse_wishes(connection, now) if any(one.is_wish for one in reactions) else {}
     kinds = {reaction.kind for reaction in reactions}
     clicks = keep_told_clicks(connection, now) if "clicked" in kinds else 0
     fresh = insert_fresh(connection) if kinds != {"clicked"} else 0
     if fresh:
         follow(connection, definitions, kinds, now)
     recorded = fresh + clicks
-    return Recorded(recorded, len(reactions) - len(unknown) - recorded, tuple(unknown))
+    duplicates = len(reactions) - len(unknown) - len(refused) - recorded
+    return Recorded(recorded, duplicates, tuple(unknown), refused)
 
 
 def _refuse_unknown_kinds(reactions: Sequence[NewReaction]) -> None:
@@ -151,6 +164,16 @@ def _refuse_unknown_kinds(reactions: Sequence[NewReaction]) -> None:
         if reaction.kind not in REACTION_KINDS:
             msg = f"There is no reaction {reaction.kind!r}; use one of {', '.join(REACTION_KINDS)}."
             raise InvalidInputError(msg)
+
+
+def _said_fully(reaction: NewReaction, definitions: Definitions, now: datetime) -> NewReaction:
+    """With the session, where only one can be meant; a message knows its own."""
+    if reaction.kind not in STANDING_KINDS or reaction.session or reaction.message_id is not None:
+        return reaction
+    content = definitions.find_content(reaction.content)
+    zone = definitions.company.zone
+    meant = content.sessions_meant(reaction.kind, reaction.at, now, zone) if content else ()
+    return replace(reaction, session=meant[0]) if len(meant) == 1 else reaction
 
 
 def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta) -> dict[str, object]:
@@ -170,6 +193,7 @@ def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta)
         "key": f"{reaction.source}:{reaction.key}",
         "natural_key": None,
         "agent": reaction.agent,
+        "is_wish": reaction.is_wish or None,
     }
 
 

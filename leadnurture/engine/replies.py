@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, String, cast, literal, select
+from sqlalchemy import Connection, select
 
 from leadnurture.domain.condition import Reacted, leaves
 from leadnurture.domain.program import Program
@@ -72,11 +72,6 @@ def keep_reply(connection: Connection, reply: NewReply, now: datetime) -> None:
         pause_enrollments(connection, f"SELECT {reply.lead_id}", now, PAUSE, "replied", spared=spared)
 
 
-def reply_key(reply_id: ColumnElement[int]) -> ColumnElement[str]:
-    """The key of the notice that tells of a reply."""
-    return literal("reply/") + cast(reply_id, String)
-
-
 def _tell(connection: Connection, reply: NewReply, reply_id: int, now: datetime) -> None:
     """One notice to whom the mail came from: the account manager, else the owner of the program; whoever wrote
     to us out of the blue is marketing's.
@@ -95,8 +90,8 @@ def _tell(connection: Connection, reply: NewReply, reply_id: int, now: datetime)
     run(
         connection,
         """
-        INSERT INTO notice (lead_id, key, kind, wanted, status, planned_at, attempts)
-        SELECT :lead, 'reply/' || CAST(:reply AS VARCHAR), 'reply', :wanted, 'planned', :now, 0 WHERE TRUE
+        INSERT INTO notice (lead_id, reply_id, kind, wanted, status, planned_at, attempts)
+        VALUES (:lead, :reply, 'reply', :wanted, 'planned', :now, 0)
             ON CONFLICT DO NOTHING""",
         lead=reply.lead_id,
         reply=reply_id,

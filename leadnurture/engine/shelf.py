@@ -29,6 +29,7 @@ from leadnurture.domain.vocabulary import SESSION_KINDS
 from leadnurture.engine.conditions import NOW, living
 from leadnurture.engine.preferences import is_about_unwanted, is_unwanted
 from leadnurture.engine.sql import bytewise, one, some
+from leadnurture.engine.vacancy import has_seat, seats_taken
 from leadnurture.engine.windows import Timing
 from leadnurture.store.tables import (
     Content,
@@ -105,7 +106,7 @@ class Shelf:
                 self._refuse(
                     new,
                     (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
-                    (is_about_unwanted(w.c.lead_id, literal(name)), "declined"),
+                    (is_about_unwanted(w.c.lead_id, literal(name)), "unwanted"),
                     (and_(w.c.content.is_(None), some(*self._open, of=[work_shelf])), "had"),
                     (w.c.content.is_(None), "empty"),
                 ),
@@ -128,7 +129,7 @@ class Shelf:
                 new,
                 (not_(offered), "empty"),
                 (self._standing_of(w.c.lead_id, literal(name), ("declined",)), "declined"),
-                (is_about_unwanted(w.c.lead_id, literal(name), w.c.session_content), "declined"),
+                (is_about_unwanted(w.c.lead_id, literal(name), w.c.session_content), "unwanted"),
                 (
                     or_(some(*had, of=[message]), self._reacted(literal(name), ("downloaded", "declined"))),
                     "had",
@@ -166,12 +167,7 @@ class Shelf:
         self, kinds: Sequence[str], about: str | None, name: str | None = None
     ) -> Executable:
         """Sessions ahead that have a variant for the track; a full one is there for who has a seat in it."""
-        here = (
-            standing.c.content == session.c.content,
-            standing.c.session == session.c.name,
-            standing.c.kind == "registered",
-        )
-        taken = one(func.count(), *here, of=[standing])
+        taken = seats_taken(session.c.content, session.c.name)
         chosen = self._offered(kinds, about, name)
         return insert(work_shelf).from_select(
             ["content", "session", "starts_at", "published_day", "is_full"],
@@ -256,13 +252,7 @@ class Shelf:
 
     @property
     def _has_seat(self) -> Expression:
-        return some(
-            standing.c.lead_id == w.c.lead_id,
-            standing.c.content == work_shelf.c.content,
-            standing.c.session == work_shelf.c.session,
-            standing.c.kind == "registered",
-            of=[standing],
-        )
+        return has_seat(w.c.lead_id, work_shelf.c.content, work_shelf.c.session)
 
     @property
     def _open(self) -> tuple[Expression, Expression]:

@@ -31,6 +31,8 @@ LEGAL_FORMS: Final = frozenset(
 _WORD: Final = re.compile(r"[^\W_]+")
 FIRST: Final = frozenset({"email", "email_key", "domain"})
 """Of the same person twice in a batch, these stay those of the first row."""
+ORIGIN: Final = frozenset({"source"})
+"""Where somebody came from stays what was told of it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,10 @@ def _merged(
     owners = {person.email.casefold(): person.id for person in company.people}
     for lead in leads:
         row = merged.setdefault(same[email_key(lead.email)], {})
-        told = _columns(lead, owners)
-        row.update(
-            {name: value for name, value in told.items() if name not in row or (value and name not in FIRST)}
-        )
+        for name, value in _columns(lead, owners).items():
+            is_kept = name in FIRST or (name in ORIGIN and row.get(name))
+            if name not in row or (value and not is_kept):
+                row[name] = value
     named = {
         row["domain"]: row["account"] for row in reversed(merged.values()) if row["domain"] and row["account"]
     }

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from leadnurture import engine
 from leadnurture.domain.vocabulary import STANDING_KINDS
 from leadnurture.errors import InvalidInputError, NotSignedError
-from leadnurture.imports.told import MOST_ATTENDED, Name, ToldAttendance, unknown_names
+from leadnurture.imports.told import MOST_ATTENDED, Name, unclear_session, unknown_names
 from leadnurture.inbox import Item, Kept, Post, Read, keep, keep_items
 from leadnurture.store import Database
 from leadnurture.store.tables import metadata
@@ -105,7 +105,8 @@ class _Data(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     content: Name
-    session: Name
+    session: Name | None = None
+    """Where only one can be meant, it need not be named."""
     email: Name | None = None
     person: Name | None = None
     """The platform's own id of whoever it is about, where a lead is known by it."""
@@ -125,6 +126,8 @@ class _Told(BaseModel):
     def _says_who(self) -> "_Told":
         if self.type in STANDING_KINDS and not (self.data.email or self.data.person):
             raise ValueError("`data.email` is missing: the address of whoever it is about")
+        if self.type == ATTENDANCE and self.data.session is None:
+            raise ValueError("`data.session` is missing: the one whose list it is")
         return self
 
 
@@ -133,7 +136,7 @@ def read_platform_events(database: Database, post: Post, now: datetime, _: bool)
     kind = _type_of(post.body)
     if kind not in {*STANDING_KINDS, ATTENDANCE}:
         return database.run(lambda connection: _keep(connection, post, kind, "unknown kind"))
-    told = _checked(database, post.body)
+    told = _checked(database, post.body, now)
     source = f"{SOURCE} {post.about['platform']}"
     if kind == ATTENDANCE:
         data = told.data
@@ -154,7 +157,7 @@ def _type_of(body: bytes) -> str:
     return kind
 
 
-def _checked(database: Database, body: bytes) -> _Told:
+def _checked(database: Database, body: bytes, now: datetime) -> _Told:
     """The post, of a content and session that there are."""
     try:
         told = _Told.model_validate_json(body)
@@ -164,9 +167,12 @@ def _checked(database: Database, body: bytes) -> _Told:
         raise InvalidInputError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from error
     with database.read() as connection:
         definitions = engine.current_definitions(connection)
-    about = ToldAttendance(kind=ATTENDANCE, content=told.data.content, session=told.data.session)
-    if unknown := unknown_names(about.kind, about.content, about.session, definitions):
-        raise InvalidInputError("data." + ": ".join(unknown))
+    fault = unknown_names(told.data.content, told.data.session, definitions)
+    if fault is None and told.data.session is None:
+        kind = next(kind for kind in STANDING_KINDS if kind == told.type)
+        fault = unclear_session(kind, told.data.content, told.timestamp, definitions, now)
+    if fault:
+        raise InvalidInputError("data." + ": ".join(fault))
     return told
 
 

@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, select
@@ -17,9 +19,11 @@ from leadnurture.domain.company import Company
 from leadnurture.domain.condition import Value
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import BUILT_IN_FACTS
+from leadnurture.engine import Obstacle
 from leadnurture.errors import InvalidInputError
 from leadnurture.imports.told import (
     LEAD,
+    NO_SEAT,
     REACTION,
     Fault,
     ToldAttendance,
@@ -29,7 +33,9 @@ from leadnurture.imports.told import (
     checked,
     items_of,
     nearest,
+    no_seat,
     typed_facts,
+    unclear_session,
     unknown_names,
 )
 from leadnurture.inbox import Item, Post, Read, keep_items
@@ -52,11 +58,18 @@ class Outcome:
     recorded: int = 0
     duplicates: int = 0
     faults: list[Fault] = field(default_factory=list)
+    refused: list[Fault] = field(default_factory=list)
+    """Seats that were asked for and are not to be had: understood, and answered with no."""
 
     @property
     def faulty(self) -> int:
         """How many items cannot be used."""
         return len({fault.item for fault in self.faults})
+
+    @property
+    def problems(self) -> list[Fault]:
+        """What was not done, in the order of the call."""
+        return sorted([*self.faults, *self.refused], key=attrgetter("item"))
 
     def read(self) -> Read:
         """As the inbox counts. InvalidInputError where nothing of it can be used."""
@@ -76,22 +89,45 @@ def read_reactions(database: Database, post: Post, now: datetime) -> Outcome:
     outcome = Outcome(len(items), faults=faults)
     definitions = _definitions(database)
     for index, told in list(good.items()):
-        if not isinstance(told, ToldDeal) and (
-            unknown := unknown_names(told.kind, told.content, told.session, definitions)
-        ):
-            outcome.faults.append(Fault(index, *unknown, id=told.id))
+        if fault := _fault_of(told, definitions, now):
+            outcome.faults.append(Fault(index, *fault, id=told.id))
             del good[index]
-    _record(database, {i: told for i, told in good.items() if isinstance(told, ToldReaction)}, outcome, now)
+    reactions = {i: told for i, told in good.items() if isinstance(told, ToldReaction)}
+    refused = _refused_before(database, post, reactions)
+    fresh = {i: told for i, told in reactions.items() if i not in refused}
+    refused |= _record(database, fresh, outcome, now)
+    for i, obstacle in refused.items():
+        fault = no_seat(reactions[i], obstacle, definitions, now)
+        outcome.refused.append(Fault(i, *fault, id=reactions[i].id))
     _set_deals(database, {i: told for i, told in good.items() if isinstance(told, ToldDeal)}, outcome, now)
-    for attendance in good.values():
+    for index, attendance in good.items():
         if isinstance(attendance, ToldAttendance):
-            engine.close_session(
-                database, attendance.content, attendance.session, attendance.attended, now, SOURCE
-            )
-            outcome.recorded += 1
+            _close(database, index, attendance, outcome, now)
     faulty = {fault.item for fault in outcome.faults}
-    _remember(database, post, {i: (told.id, told.kind) for i, told in good.items() if i not in faulty})
+    told_of = {i: (told.id, told.kind) for i, told in good.items() if i not in faulty}
+    _remember(database, post, told_of, outcomes=refused)
     return outcome
+
+
+def _close(database: Database, index: int, told: ToldAttendance, outcome: Outcome, now: datetime) -> None:
+    try:
+        engine.close_session(database, told.content, told.session, told.attended, now, SOURCE)
+    except InvalidInputError as error:
+        outcome.faults.append(Fault(index, "session", str(error), "tell it when it is over", id=told.id))
+    else:
+        outcome.recorded += 1
+
+
+def _fault_of(
+    told: ToldReaction | ToldDeal | ToldAttendance, definitions: Definitions, now: datetime
+) -> tuple[str, str, str] | None:
+    if isinstance(told, ToldDeal):
+        return None
+    if fault := unknown_names(told.content, told.session, definitions):
+        return fault
+    if isinstance(told, ToldReaction) and told.content is not None and told.session is None:
+        return unclear_session(told.kind, told.content, told.at, definitions, now)
+    return None
 
 
 def _definitions(database: Database) -> Definitions:
@@ -99,9 +135,15 @@ def _definitions(database: Database) -> Definitions:
         return engine.current_definitions(connection)
 
 
-def _record(database: Database, told: Mapping[int, ToldReaction], outcome: Outcome, now: datetime) -> None:
+def _record(
+    database: Database,
+    told: Mapping[int, ToldReaction],
+    outcome: Outcome,
+    now: datetime,
+) -> dict[int, Obstacle]:
+    """The result is what hinders the seats that were asked for in vain, by index."""
     if not told:
-        return
+        return {}
     with database.read() as connection:
         leads = _leads_of(connection, told)
     reactions = [
@@ -114,6 +156,7 @@ def _record(database: Database, told: Mapping[int, ToldReaction], outcome: Outco
             content=item.content,
             session=item.session,
             argument=item.argument,
+            is_wish=item.if_free,
         )
         for index, item in told.items()
     ]
@@ -122,6 +165,18 @@ def _record(database: Database, told: Mapping[int, ToldReaction], outcome: Outco
     outcome.recorded += recorded.recorded
     outcome.duplicates += recorded.duplicates
     outcome.faults += [Fault(indexes[i], *NO_LEAD, id=told[indexes[i]].id) for i in recorded.unknown]
+    return {indexes[i]: obstacle for i, obstacle in recorded.refused.items()}
+
+
+def _refused_before(database: Database, post: Post, told: Mapping[int, ToldReaction]) -> dict[int, Obstacle]:
+    """Wishes that were answered with no: the same id gets the same answer, also when a post is read again."""
+    wishes = {item.id: index for index, item in told.items() if item.if_free}
+    if not wishes:
+        return {}
+    asked = ITEM.c.source == post.source, ITEM.c.key.in_(wishes), ITEM.c.outcome.in_(NO_SEAT)
+    with database.read() as connection:
+        rows = connection.execute(select(ITEM.c.key, ITEM.c.outcome).where(*asked)).all()
+    return {wishes[row.key]: row.outcome for row in rows}
 
 
 def _set_deals(database: Database, told: Mapping[int, ToldDeal], outcome: Outcome, now: datetime) -> None:
@@ -200,8 +255,17 @@ def _key(post: Post, index: int, told: str | None) -> str:
     return told or f"post {post.id} item {index}"
 
 
-def _remember(database: Database, post: Post, told: Mapping[int, tuple[str | None, str]]) -> None:
-    items = [Item(index, _key(post, index, key), kind) for index, (key, kind) in told.items()]
+def _remember(
+    database: Database,
+    post: Post,
+    told: Mapping[int, tuple[str | None, str]],
+    outcomes: Mapping[int, str] = MappingProxyType({}),
+) -> None:
+    """`outcomes` is what became of those that were not recorded."""
+    items = [
+        Item(index, _key(post, index, key), kind, outcome=outcomes.get(index, "recorded"))
+        for index, (key, kind) in told.items()
+    ]
     if items:
         database.run(lambda connection: keep_items(connection, post, items))
 

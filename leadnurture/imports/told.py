@@ -6,7 +6,7 @@ An item that cannot be used becomes a `Fault` with place and remedy; the others 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
@@ -26,7 +26,7 @@ from pydantic_core import ErrorDetails, from_json
 from leadnurture.domain.condition import Value
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import STANDING_KINDS, FactKind, ReactionKind
-from leadnurture.engine import CRM, EMAIL
+from leadnurture.engine import CRM, EMAIL, Obstacle
 from leadnurture.errors import InvalidInputError
 
 Item = TypeVar("Item")
@@ -43,6 +43,11 @@ EXAMPLES: Final[Mapping[FactKind, str]] = {
     "flag": "true or false",
 }
 ANSWERING_KINDS: Final = frozenset[ReactionKind]({"visited", "submitted", "feedback"})
+NO_SEAT: Final[Mapping[Obstacle, str]] = {
+    "cancelled": '"{}" is cancelled',
+    "over": '"{}" takes nobody any more',
+    "full": 'no seat is left in "{}"',
+}
 MOST_ITEMS: Final = 5_000
 MOST_ATTENDED: Final = 20_000
 
@@ -132,6 +137,8 @@ class ToldReaction(_OfLead):
     content: Name | None = None
     session: Name | None = None
     argument: Line | None = None
+    if_free: bool = False
+    """Of a registration: it is no fact yet, and takes a seat only if one is left."""
 
     @model_validator(mode="after")
     def _says_what_about(self) -> Self:
@@ -139,6 +146,8 @@ class ToldReaction(_OfLead):
             raise ValueError(f"{self.kind} needs `content`: what it was about")
         if self.kind in ANSWERING_KINDS and not self.argument:
             raise ValueError(f"{self.kind} needs `argument`: the path of the page, or the answer")
+        if self.if_free and self.kind != "registered":
+            raise ValueError(f"{self.kind} takes no `if_free`: it is about registrations alone")
         return self
 
 
@@ -223,7 +232,7 @@ def _sentences(error: ErrorDetails) -> tuple[str, str]:
 
 
 def unknown_names(
-    kind: str, content: str | None, session: str | None, definitions: Definitions
+    content: str | None, session: str | None, definitions: Definitions
 ) -> tuple[str, str, str] | None:
     """(place, problem, remedy) where a content or session is named that is not applied."""
     if content is None:
@@ -232,12 +241,37 @@ def unknown_names(
     if content not in names:
         return "content", f'unknown content "{content}"', nearest(content, names)
     sessions = [one.name for one in definitions.content(content).sessions]
-    if session is None and kind in STANDING_KINDS and len(sessions) > 1:
-        return "session", f'"{content}" has several sessions', f"say which: {', '.join(sessions)}"
-
     if session is not None and session not in sessions:
         return "session", f'"{content}" has no session "{session}"', nearest(session, sessions)
     return None
+
+
+def unclear_session(
+    kind: ReactionKind, content: str, at: datetime | None, definitions: Definitions, now: datetime
+) -> tuple[str, str, str] | None:
+    """(place, problem, remedy) where no session is named and several may be meant."""
+    known = definitions.content(content)
+    meant = known.sessions_meant(kind, at, now, definitions.company.zone)
+    if kind not in STANDING_KINDS or len(known.sessions) <= 1 or len(meant) == 1:
+        return None
+    names = meant or [one.name for one in known.sessions]
+    return "session", f'"{content}" has several sessions', f"say which: {', '.join(names)}"
+
+
+def no_seat(
+    told: ToldReaction, obstacle: Obstacle, definitions: Definitions, now: datetime
+) -> tuple[str, str, str]:
+    """(place, problem, remedy) of a seat that is not to be had."""
+    content = definitions.content(told.content or "")
+    ahead = content.sessions_meant("registered", None, now, definitions.company.zone)
+    session = told.session or ahead[0]
+    others = [name for name in ahead if name != session]
+    remedy = (
+        f"offer another date: {', '.join(others)}"
+        if others
+        else "there is no other date yet; tell the lead so"
+    )
+    return "session", NO_SEAT[obstacle].format(session), remedy
 
 
 def typed_facts(

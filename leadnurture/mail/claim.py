@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.language import readers
 from leadnurture.domain.vocabulary import GONE_STATUSES, SESSION_KINDS
-from leadnurture.engine import Settled, current_definitions, lock_leads, settle_messages
+from leadnurture.engine import Settled, about_unwanted, current_definitions, lock_leads, settle_messages
 from leadnurture.mail.freeze import Freezer, Frozen
 from leadnurture.mail.moving import move
 from leadnurture.store import stage
@@ -42,13 +42,8 @@ _SESSIONS: Final = ", ".join(f"'{kind}'" for kind in sorted(SESSION_KINDS))
 HELD_UNTIL: Final = """
     CASE WHEN v.paused_until > coalesce(l.hold_until, 0) THEN v.paused_until ELSE l.hold_until END"""
 """The later of two ends: of the hold that a person of ours laid, and of the pause that the lead asked for."""
-_ABOUT: Final = "SELECT 1 FROM content_topic x WHERE x.content IN (m.content, m.session_content)"
-_SAID: Final = "SELECT 1 FROM unwanted_topic y WHERE y.lead_id = l.id"
-IS_UNWANTED: Final = (
-    f"EXISTS ({_SAID}) AND EXISTS ({_ABOUT})"
-    f" AND NOT EXISTS ({_ABOUT} AND NOT EXISTS ({_SAID} AND y.topic = x.topic))"
-)
-"""The lead wants none of the topics that the mail is about; one about no topic is never unwanted."""
+IS_UNWANTED: Final = about_unwanted("l.id", "m.content", "m.session_content")
+"""The lead wants none of the topics that the mail is about."""
 OWES_NO_ANSWER: Final = (
     "NOT EXISTS (SELECT 1 FROM reply u WHERE u.lead_id = m.lead_id AND u.sorted_at IS NULL)"
 )
@@ -329,7 +324,7 @@ ENDS: Final[Mapping[str, tuple[Any, str]]] = {
     "track": ("cancelled", "the lead has changed the track"),
     "suppressed": ("refused", "the address is suppressed"),
     "consent": ("refused", "there is no consent"),
-    "unwanted": ("declined", "the lead wants no mail about its topics"),
+    "unwanted": ("unwanted", "the lead wants no mail about its topics"),
     "template": ("failed", "there is no template for the track"),
     "called off": ("cancelled", "the session was cancelled"),
     "over": ("late", "the session had begun"),

@@ -31,7 +31,6 @@ from leadnurture.mail.freeze import Freezer, Frozen
 from leadnurture.mail.provider import (
     Accepted,
     Answer,
-    Attachment,
     Later,
     Mail,
     NotSent,
@@ -353,8 +352,6 @@ def mail_of(frozen: Frozen, shown: Shown, now: datetime) -> Mail:
     content = frozen.content
     link = content["values"]["unsubscribe_link"]
     token = quote(link.rpartition("/")[2], safe="")
-    seat = content.get("invite")
-    written = invites.invite(invites.thawed(seat)).encode() if seat else b""
     return Mail(
         key=str(frozen.message_id),
         to=content["to"],
@@ -375,6 +372,6 @@ def mail_of(frozen: Frozen, shown: Shown, now: datetime) -> Mail:
             ),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ),
-        attachments=(Attachment(invites.FILE, invites.KIND, written),) if written else (),
+        attachments=invites.files(content.get("invites", ())),
         message_id=frozen.message_id,
     )

@@ -8,7 +8,7 @@ hash gives the same mail.
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ from leadnurture.domain.language import (
     weekday_told,
 )
 from leadnurture.domain.timing import Duration
+from leadnurture.domain.vocabulary import GONE_STATUSES, SeatMail
 from leadnurture.engine import current_definitions
 from leadnurture.links import Links
 from leadnurture.mail import invites
@@ -39,6 +40,9 @@ from leadnurture.mail.rendering import Rendering, rendering
 from leadnurture.store.instants import day_of, from_micros
 
 DECLARED: Final = frozenset({"facts", "account"})
+GONE: Final = ", ".join(f"'{status}'" for status in GONE_STATUSES)
+NEWS: Final = frozenset[SeatMail]({"seat-moved", "seat-cancelled"})
+"""What is told to every entry that there is; all else to the one of the seat."""
 LINK: Final = "link"
 """The name of the link to a content, in the token of a click."""
 
@@ -51,7 +55,7 @@ class Frozen:
     template: str
     content: Mapping[str, Any]
     """`to`, `to_name`, `from`, `from_name`, `reply_to`, `bounces_to`, the `values` of the template, and the
-    `invite` of a mail about a seat.
+    `invites` of a mail about a seat.
     """
 
     @property
@@ -86,7 +90,7 @@ class Freezer:
     def freeze(self, connection: Connection, definitions: Definitions, now: datetime) -> list[Frozen]:
         """What the messages that may leave are made of; one with a template newer than the last `load` waits.
 
-        Two statements.
+        Three statements at most.
         """
         rows = [row for row in connection.execute(_FACTS) if row.template in self._known]
         wanted = {row.template: self._known[row.template].paths for row in rows}
@@ -95,8 +99,11 @@ class Freezer:
             if any(path.root in DECLARED for paths in wanted.values() for path in paths)
             else {}
         )
+        entries = _entries(connection) if any(row.occasion is not None for row in rows) else {}
         return [
-            self._frozen(row, wanted[row.template], declared.get(row.id, {}), definitions, now)
+            self._frozen(
+                row, wanted[row.template], declared.get(row.id, {}), entries.get(row.id, ()), definitions, now
+            )
             for row in rows
         ]
 
@@ -105,6 +112,7 @@ class Freezer:
         row: Row[Any],
         paths: Sequence[Path],
         declared: Mapping[str, object],
+        entries: Sequence[str],
         definitions: Definitions,
         now: datetime,
     ) -> Frozen:
@@ -131,7 +139,9 @@ class Freezer:
             "values": values,
         }
         if row.occasion is not None:
-            content["invite"] = invites.frozen(_appointment(row, definitions, (sender_name, sender), now))
+            seat = _appointment(row, definitions, (sender_name, sender), now)
+            uids = entries if row.content in NEWS else entries[:1]
+            content["invites"] = [invites.frozen(replace(seat, uid=uid)) for uid in uids or (seat.uid,)]
         return Frozen(row.id, row.template, content)
 
     def _reply_to(self, row: Row[Any], sender: str, company: Company) -> list[str]:
@@ -181,7 +191,7 @@ _FACTS: Final = text("""
            a.name AS account_name, a.domain AS account_domain, a.owner AS account_owner,
            c.title, c.kind, c.link,
            o.title AS session_title, o.link AS session_link, o.kind AS session_kind,
-           coalesce(n.starts_at, n.before_at) AS starts_at, n.sequence, m.occasion
+           coalesce(n.starts_at, n.before_at) AS starts_at, n.sequence, m.occasion, m.seat_id
       FROM work_claim w
       JOIN message m ON m.id = w.message_id
       JOIN lead l ON l.id = m.lead_id
@@ -190,6 +200,36 @@ _FACTS: Final = text("""
       LEFT JOIN content o ON o.name = m.session_content
       LEFT JOIN content_session n ON n.content = m.session_content AND n.name = m.session
      WHERE w.is_mine AND w.verdict = 'go' ORDER BY m.id""")
+
+
+def _entries(connection: Connection) -> Mapping[int, Sequence[str]]:
+    """The entries of its session that a message's lead was ever sent, by their UIDs.
+
+    What was sent decides, and not to whom the seat belongs now: leads become one and two again, and calendars
+    know nothing of it. First the entry that went to the address that is mailed, and the newest.
+    """
+    rows = connection.execute(
+        text(f"""
+            SELECT m.id, l.email, o.facts
+              FROM work_claim w
+              JOIN message m ON m.id = w.message_id
+              JOIN lead l ON l.id = m.lead_id
+              JOIN message o ON o.lead_id = m.lead_id
+                            AND o.session_content = m.session_content AND o.session = m.session
+             WHERE w.is_mine AND w.verdict = 'go' AND m.occasion IS NOT NULL
+               AND o.occasion IS NOT NULL AND o.status IN ({GONE}) AND o.facts <> ''
+             ORDER BY m.id, o.id DESC""")  # noqa: S608 - our own words
+    )
+    here: dict[int, list[str]] = {}
+    elsewhere: dict[int, list[str]] = {}
+    for row in rows:
+        told = thawed(row.facts)
+        found = here if told["to"] == row.email else elsewhere
+        found.setdefault(row.id, []).extend(each["uid"] for each in told["invites"])
+    return {
+        number: tuple(dict.fromkeys([*here.get(number, ()), *elsewhere.get(number, ())]))
+        for number in here | elsewhere
+    }
 
 
 def _declared(connection: Connection, company: Company) -> Mapping[int, Mapping[str, object]]:
@@ -230,7 +270,7 @@ def _sender(row: Row[Any], definitions: Definitions) -> tuple[str, str]:
         for person in company.people:
             if person.id == row.account_owner:
                 return person.name, person.email
-    return company.sender_name, company.sender_address
+    return company.sender_in(row.locale), company.sender_address
 
 
 def _full_name(row: Row[Any]) -> str:
@@ -314,7 +354,7 @@ def _appointment(
     starts_at = from_micros(row.starts_at)
     host = urlsplit(company.url).hostname or "localhost"
     return Appointment(
-        uid=f"{row.session_content}.{row.session}.{row.lead_id}@{host}",
+        uid=f"{row.session_content}.{row.session}.{row.seat_id}@{host}",
         sequence=row.sequence,
         is_cancelled=row.content == "seat-cancelled",
         starts_at=starts_at,

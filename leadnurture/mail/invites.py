@@ -1,11 +1,11 @@
 """Writes a seat as an entry of a calendar (RFC 5545), which a mail carries as `invite.ics`.
 
-One idea to hold: the UID names the seat for ever and the sequence counts what became of its session, so a
-calendar knows a later mail for the same entry, moves it, or takes it out (RFC 5546). All times are UTC: no
-zone of ours can be wrong in anybody's calendar.
+One idea to hold: the UID names the entry for ever, whoever has the seat, and the sequence counts what became
+of its session, so a calendar knows a later mail for the same entry, moves it, or takes it out (RFC 5546). All
+times are UTC: no zone of ours can be wrong in anybody's calendar.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
@@ -15,6 +15,7 @@ from icalendar import Calendar, Event, vCalAddress, vText
 
 from leadnurture.domain.company import Company
 from leadnurture.domain.timing import Duration
+from leadnurture.mail.provider import Attachment
 
 FILE: Final = "invite.ics"
 KIND: Final = "text/calendar"
@@ -62,6 +63,15 @@ def invite(seat: Appointment) -> str:
     calendar.add("method", "CANCEL" if seat.is_cancelled else "REQUEST")
     calendar.add_component(event)
     return bytes(calendar.to_ical()).decode()
+
+
+def files(seats: Sequence[Mapping[str, Any]]) -> tuple[Attachment, ...]:
+    """What a mail carries of these seats as `frozen` wrote them: one entry a file, as calendars expect it."""
+    names = (FILE, *(FILE.replace(".", f"-{number}.") for number in range(2, len(seats) + 1)))
+    return tuple(
+        Attachment(name, KIND, invite(thawed(seat)).encode())
+        for name, seat in zip(names, seats, strict=False)
+    )
 
 
 def frozen(seat: Appointment) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from leadnurture.mail.rendering import Shown, rendering
 
 
 def invite_of(connection: Connection, message_id: int) -> str | None:
-    """The calendar entry that a message carries, as it was sent; None without one, or before the claim."""
+    """The calendar entry of a message's seat, as it was sent; None without one, or before the claim."""
     facts = connection.execute(text("SELECT facts FROM message WHERE id = :id"), {"id": message_id}).scalar()
-    seat = thawed(facts).get("invite") if facts else None
-    return None if seat is None else invites.invite(invites.thawed(seat))
+    seats = thawed(facts).get("invites") if facts else None
+    return invites.invite(invites.thawed(seats[0])) if seats else None
 
 
 def show(connection: Connection, message_id: int) -> Shown:

@@ -16,6 +16,7 @@ from leadnurture import engine
 from leadnurture.domain.condition import Compare, Condition, DaysUntil, Fact, Has, Known, OneOf, Term, leaves
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.vocabulary import SILENT_KINDS, TRACKS, Track
+from leadnurture.profile.countries import country_told
 from leadnurture.profile.telling import Value, fact_told, fact_value, number_told, told
 from leadnurture.store.tables import metadata
 
@@ -126,7 +127,7 @@ class Evidence:
         employees = dict(self.facts).get("account.employees")
         people = f"{number_told(employees)} people" if isinstance(employees, int | float) else ""
         role_at = " at ".join(filter(None, (self.role, self.account)))
-        who = ", ".join(filter(None, (role_at, self.country, people)))
+        who = ", ".join(filter(None, (role_at, country_told(self.country), people)))
         return who[:1].upper() + who[1:]
 
 

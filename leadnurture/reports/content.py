@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, case, func, select
 
+from leadnurture.engine import MOST_ASKED
 from leadnurture.errors import NotFoundError
 from leadnurture.profile.evidence import name_of
 from leadnurture.store.tables import metadata
@@ -18,8 +19,6 @@ TRACK: Final = metadata.tables["content_track"]
 STANDING: Final = metadata.tables["standing"]
 LEAD: Final = metadata.tables["lead"]
 ACCOUNT: Final = metadata.tables["account"]
-MOST: Final = 1_000
-"""People of a session on its page; the command has no limit."""
 Stand = Literal["cancelled", "ahead", "open", "over", "closed"]
 """Where a session stands. `open`: it has taken place, and nobody has said who of those with a seat came.
 `over`: it has, and nobody had one.
@@ -42,9 +41,14 @@ class SessionRow:
     stand: Stand
 
     @property
+    def overbooked(self) -> int:
+        """How many more seats are taken than there are: given away elsewhere, or the file has fewer now."""
+        return max(self.taken - self.seats, 0) if self.seats is not None and self.stand == "ahead" else 0
+
+    @property
     def is_listed(self) -> bool:
         """Whether its page names everybody who has a seat."""
-        return self.registered <= MOST
+        return self.registered <= MOST_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,9 @@ def _people(connection: Connection, content: str) -> Mapping[str, Sequence[SeatR
         .subquery()
     )
     found: dict[str, list[SeatRow]] = defaultdict(list)
-    for row in connection.execute(select(listed).where(listed.c.place <= MOST).order_by(listed.c.place)):
+    for row in connection.execute(
+        select(listed).where(listed.c.place <= MOST_ASKED).order_by(listed.c.place)
+    ):
         seat = SeatRow(row.id, name_of(row), row.email, row.account or "", row.kind)
         found[row.session].append(seat)
     return found

@@ -4,9 +4,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, TextClause, func, select, text
+from sqlalchemy import Column, Connection, Row, Table, TextClause, func, select, text
 
 from leadnurture.domain.vocabulary import GONE_STATUSES, STAGES
 from leadnurture.profile.telling import counted
@@ -17,6 +17,7 @@ INBOX: Final = metadata.tables["inbox"]
 ITEM: Final = metadata.tables["inbox_item"]
 LEAD: Final = metadata.tables["lead"]
 MESSAGE: Final = metadata.tables["message"]
+REACTION: Final = metadata.tables["reaction"]
 WIDTH: Final = 18
 LINE: Final = 100
 COUNTED: Final = (
@@ -43,6 +44,8 @@ class Status:
     enrollments_by_status: Mapping[str, int]
     messages: Mapping[str, int]
     reactions: Mapping[str, int]
+    reacting: Mapping[str, int]
+    """How many leads have reacted how, however often."""
     clicks: Mapping[str, int]
     """By judgement; those that are not judged yet are undecided."""
     handoffs: Mapping[str, int]
@@ -63,6 +66,7 @@ def status(connection: Connection, now: datetime) -> Status:
     rows = programs(connection, now)
     stages = _by(connection, LEAD.c.stage)
     enrollments = _by(connection, metadata.tables["enrollment"].c.status)
+    reactions = _reactions(connection)
     changed = select(func.count()).select_from(LEAD).where(LEAD.c.look_at <= now)
     return Status(
         now=now,
@@ -74,7 +78,8 @@ def status(connection: Connection, now: datetime) -> Status:
         stages={stage: stages[stage] for stage in STAGES if stage in stages},
         enrollments_by_status=enrollments,
         messages=_by(connection, MESSAGE.c.status),
-        reactions=_by(connection, metadata.tables["reaction"].c.kind, text("counts_at IS NOT NULL")),
+        reactions={row.kind: row.times for row in reactions},
+        reacting={row.kind: row.leads for row in sorted(reactions, key=lambda row: -row.leads)},
         clicks=_by(connection, metadata.tables["click"].c.judgement),
         handoffs=_by(connection, metadata.tables["handoff"].c.status),
         notices=_by(connection, metadata.tables["notice"].c.status),
@@ -147,6 +152,14 @@ def _by(connection: Connection, column: Column[str], *where: TextClause) -> dict
         select(column, func.count()).where(*where).group_by(column).order_by(func.count().desc(), column)
     )
     return {row[0]: row[1] for row in connection.execute(question)}
+
+
+def _reactions(connection: Connection) -> Sequence[Row[Any]]:
+    """Every kind with its times and its leads, most frequent first, without clicks that count for nothing."""
+    of, times = REACTION.c, func.count().label("times")
+    question = select(of.kind, times, func.count(of.lead_id.distinct()).label("leads"))
+    counting = question.where(of.counts_at.is_not(None)).group_by(of.kind)
+    return connection.execute(counting.order_by(times.desc(), of.kind)).all()
 
 
 def _count(connection: Connection, table: Table, *where: TextClause) -> int:

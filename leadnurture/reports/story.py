@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, select
 from leadnurture.domain.clicks import TAKEN_BACK
 from leadnurture.domain.company import Company
 from leadnurture.profile.telling import agreement_told, date_told, local, moment_told, told
-from leadnurture.reports.ways import mail_trouble, rule_told
+from leadnurture.reports.ways import MOVED_ON, mail_trouble, rule_told
 from leadnurture.store.instants import from_micros
 from leadnurture.store.tables import metadata
 
@@ -33,6 +33,7 @@ TASK: Final = metadata.tables["task"]
 NOTICE: Final = metadata.tables["notice"]
 NOTE: Final = metadata.tables["lead_note"]
 MERGE: Final = metadata.tables["lead_merge"]
+AUDIT: Final = metadata.tables["audit"]
 
 EntryKind = Literal[
     "came",
@@ -46,13 +47,18 @@ EntryKind = Literal[
     "mail",
     "task",
     "deal",
+    "preferences",
     "note",
 ]
+Place = EntryKind | Literal["answered", "decided", "not sent", "followed"]
 # What happened at one instant is told in the order of cause and effect.
-ORDER: Final[tuple[EntryKind, ...]] = (
-    "came", "consent", "reaction", "click", "points", "mail", "stage", "handoff", "moved", "task",
-    "deal", "note",
+ORDER: Final[tuple[Place, ...]] = (
+    "came", "consent", "preferences", "answered", "reaction", "click", "points", "deal", "decided",
+    "not sent", "moved", "stage", "handoff", "followed", "mail", "task", "note",
 )  # fmt: skip
+# A move under one of these rules follows from a handoff; every other one may bring one about.
+OF_A_HANDOFF: Final = ("handed off", "accepted by", "returned by")
+CHOSE: Final = "chose preferences"
 # The provider's answers are told under their mail.
 OF_THE_MAIL: Final = frozenset({"delivered", "opened"})
 NOT_GONE: Final = frozenset({"failed", "cancelled"})
@@ -96,6 +102,8 @@ class Entry:
     """A click of which a person may say who made it."""
     judgement: str | None = None
     """What is said of it now."""
+    place: Place | None = None
+    """Where it stands among what happened at the same instant, if not where its kind does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ class Setting:
 
 
 def story(connection: Connection, lead: Row[Any], setting: Setting) -> tuple[Entry, ...]:
-    """Everything so far, oldest first. Thirteen statements."""
+    """Everything so far, oldest first. Sixteen statements."""
     notes = _of(connection, NOTE, lead.id)
     clicks = _of(connection, CLICK, lead.id)
     reactions = _of(connection, REACTION, lead.id)
@@ -151,7 +159,8 @@ def story(connection: Connection, lead: Row[Any], setting: Setting) -> tuple[Ent
     entries += _tasks(_of(connection, TASK, lead.id), setting)
     entries += _tells(_of(connection, NOTICE, lead.id), setting)
     entries += [_deal(row) for row in _of(connection, DEAL, lead.id)]
-    return tuple(sorted(entries, key=lambda entry: (entry.at, ORDER.index(entry.kind))))
+    entries += _choices(connection, lead.id)
+    return tuple(sorted(entries, key=lambda entry: (entry.at, ORDER.index(entry.place or entry.kind))))
 
 
 def _of(connection: Connection, table: Any, lead_id: int) -> Sequence[Row[Any]]:  # noqa: ANN401 - any table about leads
@@ -164,6 +173,13 @@ def _consents(rows: Iterable[Row[Any]]) -> Iterator[Entry]:
         yield Entry(row.given_at, "consent", f"Consented to {row.purpose}", row.source)
         if row.withdrawn_at:
             yield Entry(row.withdrawn_at, "consent", f"Withdrew the consent to {row.purpose}")
+
+
+def _choices(connection: Connection, lead_id: int) -> Iterator[Entry]:
+    """What the lead chose on the page of his preferences."""
+    chose = AUDIT.c.subject == f"lead {lead_id}", AUDIT.c.act == CHOSE
+    for row in connection.execute(select(AUDIT).where(*chose).order_by(AUDIT.c.id)):
+        yield Entry(row.at, "preferences", f"Chose what to get: {row.detail}")
 
 
 def _reactions(
@@ -336,6 +352,7 @@ def _mails(rows: Iterable[Row[Any]], reactions: Iterable[Row[Any]], setting: Set
             step=row.step or None,
             content=row.session_content if row.occasion else row.content,
             message_id=row.id,
+            place=None if gone or row.trouble == MOVED_ON else "not sent",
         )
 
 
@@ -377,7 +394,8 @@ def _handoffs(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
         why = f"{row.reason}. Score {row.score}: fit {row.fit}, engagement {row.engagement}."
         yield Entry(row.opened_at, "handoff", f"Offered to {to}", why, handoff_id=row.id)
         if row.decided_at:
-            yield Entry(row.decided_at, "handoff", _decision(row, setting), row.note or "", handoff_id=row.id)
+            told, note = _decision(row, setting), row.note or ""
+            yield Entry(row.decided_at, "handoff", told, note, handoff_id=row.id, place="decided")
 
 
 def _tasks(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
@@ -388,9 +406,8 @@ def _tasks(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
         if row.closed_at is None:
             continue
         by = f" by {setting.person(row.closed_by)}" if row.closed_by else ""
-        yield Entry(
-            row.closed_at, "task", f"{CLOSED.get(row.status, row.status)}{by}: {row.text}", row.note or ""
-        )
+        text = f"{CLOSED.get(row.status, row.status)}{by}: {row.text}"
+        yield Entry(row.closed_at, "task", text, row.note or "", place="answered")
 
 
 def _tells(rows: Iterable[Row[Any]], setting: Setting) -> Iterator[Entry]:
@@ -413,11 +430,15 @@ def _moves(connection: Connection, lead_id: int, setting: Setting) -> Iterator[E
         .where(TRANSITION.c.lead_id == lead_id)
         .order_by(TRANSITION.c.id)
     )
+    followed_at: datetime | None = None
     for row in connection.execute(question):
         saw = f" ({row.saw})" if row.saw else ""
         step = row.to_step or row.from_step
         why = f"{_with_names(rule_told(row.rule), setting)}{saw}"
-        yield Entry(row.at, "moved", _move(row, setting), why, program=row.program, step=step)
+        if row.status == "reached" or row.rule.startswith(OF_A_HANDOFF):
+            followed_at = row.at  # and so does all that moved after it
+        place: Place | None = "followed" if row.at == followed_at else None
+        yield Entry(row.at, "moved", _move(row, setting), why, program=row.program, step=step, place=place)
 
 
 def _move(row: Row[Any], setting: Setting) -> str:

@@ -15,12 +15,16 @@ from leadnurture.domain.vocabulary import WHYS
 
 TROUBLE: Final = re.compile(rf" \(({'|'.join(WHYS)})\)$")
 PROGRAM_WIDE: Final = " (program)"
+TIME_IS_UP: Final = "time is up"
+MOVED_ON: Final = "moved on"
+"""The trouble of a mail that was called back, since its step was left."""
 # Troubles that a person should look at; all others are the planned answer to a deviation.
 ALARMING: Final = frozenset({"failed", "refused"})
 TROUBLES: Final[Mapping[str, str]] = {
     "empty": "nothing left to send",
     "had": "had it already",
-    "declined": "declined it before, or what it is about",
+    "declined": "declined it before",
+    "unwanted": "wants no mail about its topics",
     "late": "its time had passed",
     "held": "held back too long",
     "failed": "could not be delivered",
@@ -42,7 +46,7 @@ def rules_of(program: Program, step: Step) -> Iterator[tuple[str, Go]]:
     for arm in step.then:
         yield f"then {arm.text}".strip(), arm.go
     if not step.split and step.handoff is None and all(arm.when is not None for arm in step.then):
-        yield ("time is up" if waits(step) else "next"), program.following(step)
+        yield (TIME_IS_UP if waits(step) else "next"), program.following(step)
 
 
 def waits(step: Step) -> bool:
@@ -79,7 +83,7 @@ def rule_told(rule: str) -> str:
 
 def mail_trouble(trouble: str) -> str:
     """Why a mail did not leave, as a sentence."""
-    said = "the lead had moved on" if trouble == "moved on" else trouble
+    said = "the lead had moved on" if trouble == MOVED_ON else trouble
     return f"{said[:1].upper()}{said[1:].rstrip('.')}."
 
 
@@ -90,8 +94,8 @@ def is_reaction(rule: str) -> bool:
 
 def label_of(rule: str, step: Step) -> str:
     """A way as it stands on a line of the chart."""
-    if rule in {"then", "time is up", "next"}:
-        return "silent" if step.send or step.on else "else" if any(arm.when for arm in step.then) else ""
+    if rule in {"then", TIME_IS_UP, "next"}:
+        return TIME_IS_UP if step.send or step.on else "else" if any(arm.when for arm in step.then) else ""
     if rule.startswith("split "):
         return f"{100 * int(rule.rsplit(' ', 1)[1]) // sum(weight for _, weight in step.split)} %"
     return rule.removeprefix("on ").removeprefix("then ").removesuffix(PROGRAM_WIDE)

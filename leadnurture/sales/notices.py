@@ -33,7 +33,6 @@ LAST_RETRY: Final = timedelta(hours=1)
 DOUBLINGS: Final = 6
 SHOWN_READINGS: Final = 3
 SHOWN_LETTERS: Final = 600
-_OWN_REPLY: Final = (NOTICE.c.kind == "reply") & (NOTICE.c.key == engine.reply_key(REPLY.c.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def _claim(connection: Connection, machine_now: datetime) -> tuple[Sequence[Row[
     is_done = exists().where(
         TASK.c.id == NOTICE.c.task_id, or_(TASK.c.status != "open", ~engine.waits_for_task())
     )
-    is_sorted = exists().where(_OWN_REPLY, REPLY.c.sorted_at.is_not(None))
+    is_sorted = exists().where(REPLY.c.id == NOTICE.c.reply_id, REPLY.c.sorted_at.is_not(None))
     unwanted = update(NOTICE).where(
         IS_PLANNED, or_((NOTICE.c.kind != "withdrawn") & is_decided, is_done, is_sorted)
     )
@@ -141,9 +140,11 @@ def _claimed(ids: Sequence[int]) -> Select[Any]:
     joined = (
         NOTICE.outerjoin(HANDOFF, HANDOFF.c.id == NOTICE.c.handoff_id)
         .outerjoin(TASK, TASK.c.id == NOTICE.c.task_id)
-        .outerjoin(REPLY, _OWN_REPLY)
+        .outerjoin(REPLY, REPLY.c.id == NOTICE.c.reply_id)
     )
-    about = [NOTICE.c[name] for name in ("id", "kind", "person", "lead_id", "task_id", "planned_at")]
+    about = [
+        NOTICE.c[name] for name in ("id", "kind", "person", "lead_id", "task_id", "reply_id", "planned_at")
+    ]
     told = func.coalesce(NOTICE.c.text, TASK.c.text).label("told")
     wrote = REPLY.c.subject, REPLY.c.text.label("wrote")
     question = select(*about, told, TASK.c.program, *wrote, *columns).select_from(joined)
@@ -215,7 +216,7 @@ def _values(
         }
     elif row.task_id is not None:
         about["answer_link"] = links.task(row.task_id)
-    elif row.kind == "reply":
+    elif row.reply_id is not None:
         about |= {"reply": _reply(row), "sort_link": links.replies}
     return {
         "company": {"name": company.name},

@@ -970,6 +970,7 @@ class Notice(Row, table=True):
     __table_args__ = (
         UniqueConstraint("handoff_id", "kind"),
         UniqueConstraint("task_id"),
+        UniqueConstraint("reply_id"),
         UniqueConstraint("key"),
         Index("ix_notice_lead", "lead_id"),
         Index(
@@ -992,8 +993,9 @@ class Notice(Row, table=True):
     lead_id: int = reference("lead.id")
     handoff_id: int | None = reference("handoff.id", nullable=True)
     task_id: int | None = reference("task.id", nullable=True)
+    reply_id: int | None = Field(default=None, sa_type=BigInteger)
     key: str | None = None
-    """Of a `tell`: the enrollment, step, visit and way that says it, so that it is said once; of a reply: which."""
+    """Of a `tell`: the enrollment, step, visit and way that says it, so that it is said once."""
     kind: str
     text: str | None = long_text(nullable=True)
     """What a `tell` says."""

@@ -174,6 +174,7 @@ work_reaction: Final = _work_table(
     Column("email_key", String), Column("kind", String), Column("content", String), Column("session", String), Column("argument", Text),
     Column("at", Instant), Column("recorded_at", Instant), Column("counts_at", Instant), Column("source", String), Column("key", String),
     Column("natural_key", String), Column("agent", Text), Column("is_fresh", Boolean), Column("reaction_id", BigInteger),
+    Column("is_wish", Boolean), Column("refused", String),
     Index("ix_work_reaction", "lead_id"),
 )  # fmt: skip
 # Seats that were taken or given back, or whose session changed; `news` says what whoever has one is told.

@@ -4,8 +4,7 @@ GET and HEAD change nothing. One question at a time, in the order in which the f
 answer asks the next one, or says thank you.
 """
 
-from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -21,15 +20,9 @@ from leadnurture.web.questions import Put, put_about, put_to_lead
 from leadnurture.web.site import Here, Id, Site
 
 router = APIRouter()
-LIVES: Final = timedelta(days=180)
-"""How long after its mail a page still asks."""
 Name = Annotated[str, Form(max_length=100)]
 Said = Annotated[str, Form(max_length=400)]
 Note = Annotated[str, Form(max_length=LONGEST_NOTE)]
-
-
-class TooOldError(BrokenLinkError):
-    """This mail is too old to be answered by its link. A newer one has another."""
 
 
 @router.api_route("/a/{token}", methods=READ)
@@ -71,11 +64,9 @@ def _of(site: Site, token: str) -> tuple[int | None, int | None]:
 
 def _mail(site: Site, message_id: int) -> engine.Asking:
     with site.project.database.read() as connection:
-        asking = engine.asked_by_mail(connection, message_id)
+        asking = engine.asked_by_mail(connection, message_id, site.project.clock())
     if asking is None or asking.ask is None:
         raise BrokenLinkError
-    if asking.sent_at is not None and site.project.clock() - asking.sent_at > LIVES:
-        raise TooOldError
     return asking
 
 
@@ -106,23 +97,16 @@ def _page(
     site: Site, asking: engine.Asking, *, again: str = "", is_answered: bool = False, is_refused: bool = False
 ) -> HTMLResponse:
     left = next(iter(asking.left), None)
-    name = again if again in asking.said else left.name if left and not is_refused else None
+    changeable = [question.name for question in asking.changeable]
+    name = again if again in changeable else left.name if left and not is_refused else None
     values = {
         "asking": asking,
         "question": _put(site, asking, name) if name else None,
         "is_answered": is_answered,
         "is_refused": is_refused,
-        "said": [
-            (_put(site, asking, name), said) for name, said in asking.said.items() if _is_asked(asking, name)
-        ],
+        "said": [(_put(site, asking, each), asking.said[each]) for each in changeable],
     }
     return site.page("ask.html", values, locale=_locale(site, asking))
-
-
-def _is_asked(asking: engine.Asking, name: str) -> bool:
-    """Whether an answer of once can be given anew: not a consent, which is withdrawn by other means."""
-    question = asking.ask.question(name) if asking.ask else None
-    return question is not None and question.about != "consent"
 
 
 def _task_page(site: Site, asking: engine.Asking, *, was_late: bool = False) -> HTMLResponse:

@@ -8,7 +8,6 @@ told it all the same.
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -60,9 +59,7 @@ def _told(site: Site, source: str, body: bytes) -> JSONResponse:
 
 def _answer(outcome: imports.Outcome) -> JSONResponse:
     """200 for all, 207 for some, 422 for none."""
-    status = 200 if not outcome.faulty else 422 if outcome.faulty == outcome.told else 207
+    not_done = len({problem.item for problem in outcome.problems})
+    status = 200 if not not_done else 422 if not_done == outcome.told else 207
     said = {"recorded": outcome.recorded, "duplicates": outcome.duplicates}
-    return JSONResponse(
-        said | {"problems": [asdict(fault) for fault in sorted(outcome.faults, key=attrgetter("item"))]},
-        status,
-    )
+    return JSONResponse(said | {"problems": [asdict(problem) for problem in outcome.problems]}, status)

@@ -19,6 +19,7 @@ from leadnurture.errors import (
     NotSignedError,
     SchemaOutdatedError,
     StorageFullError,
+    TooOldError,
 )
 from leadnurture.web import (
     account,
@@ -57,7 +58,7 @@ STATUS: Final[dict[type, int]] = {
 FOR_MACHINES: Final = ("/api/", "/hooks/", "/healthz", "/readyz", "/metrics")
 TITLES_OF_OURS: Final[dict[type, str]] = {
     doors.BrokenLinkError: "This link does not work",
-    answers.TooOldError: "This link is too old",
+    TooOldError: "This link is too old",
     NotFoundError: "There is nothing here",
 }
 TITLES: Final = {

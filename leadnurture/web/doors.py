@@ -30,6 +30,11 @@ router = APIRouter()
 SOURCE: Final = "web"
 SAFE_SCHEMES: Final = ("http://", "https://")
 LONGEST_NOTE: Final = 2_000
+OBSTACLES: Final[Mapping[engine.Obstacle, str]] = {
+    "cancelled": "Cancelled",
+    "over": "Already over",
+    "full": "No seat is left",
+}
 NO_REASON: Final = "Choose why you return the lead; go back and press again."
 
 
@@ -70,9 +75,9 @@ def click(token: str, request: Request, site: Here) -> Response:
     return RedirectResponse(target, 302)
 
 
-def _record(site: Site, kind: ReactionKind, **about: Any) -> None:  # noqa: ANN401 - fields of NewReaction
+def _record(site: Site, kind: ReactionKind, **about: Any) -> engine.Recorded:  # noqa: ANN401 - fields of NewReaction
     reaction = engine.NewReaction(kind=kind, key=secrets.token_hex(12), source=SOURCE, **about)
-    engine.record_reactions(site.project.database, [reaction], site.project.clock())
+    return engine.record_reactions(site.project.database, [reaction], site.project.clock())
 
 
 @router.api_route("/u/{token}", methods=READ)
@@ -117,11 +122,14 @@ def answer_for_seat(
 ) -> HTMLResponse:
     """Records the answer; whoever answers again is taken at his last word."""
     message_id, seat = _seat(site, token)
-    if answer == "registered" and (not seat.session or seat.obstacle(site.project.clock())):
+    is_wish = answer == "registered"
+    if is_wish and not seat.session:
         return _seat_page(site, seat)
     if answer != seat.standing:
         about = {"message_id": message_id, "content": seat.content, "session": seat.session or None}
-        _record(site, answer, **about)
+        refused = _record(site, answer, is_wish=is_wish, **about).refused
+        if refused:
+            return _seat_page(site, replace(seat, obstacle=refused[0]), is_refused=True)
     return _seat_page(site, replace(seat, standing=answer), answered=answer)
 
 
@@ -132,21 +140,29 @@ def _seat(site: Site, token: str) -> tuple[int, lookup.Seat]:
         raise BrokenLinkError
     with site.project.database.read() as connection:
         definitions = engine.current_definitions(connection)
-        seat = lookup.seat(connection, offered.message_id, offered.session, definitions)
+        now = site.project.clock()
+        seat = lookup.seat(connection, offered.message_id, offered.session, definitions, now)
     if seat is None:
         raise BrokenLinkError
     return offered.message_id, seat
 
 
 def _seat_page(
-    site: Site, seat: lookup.Seat, answered: str | None = None, *, declines: bool = False
+    site: Site,
+    seat: lookup.Seat,
+    answered: str | None = None,
+    *,
+    declines: bool = False,
+    is_refused: bool = False,
 ) -> HTMLResponse:
+    """`is_refused`: he has just asked for a seat in vain."""
     values = {
         "seat": seat,
         "declines": declines,
         "answered": answered,
         "when": _local_time(seat),
-        "obstacle": seat.obstacle(site.project.clock()),
+        "obstacle": OBSTACLES[seat.obstacle] if seat.obstacle else None,
+        "is_refused": is_refused,
     }
     return site.page("seat.html", values, locale=seat.locale)
 

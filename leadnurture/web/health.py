@@ -17,8 +17,8 @@ Sample = tuple[Mapping[str, str], int]
 
 @router.get("/healthz")
 def healthz() -> JSONResponse:
-    """The process answers."""
-    return JSONResponse({"status": "ok"})
+    """The process answers, and says whose it is."""
+    return JSONResponse({"status": "ok", "server": "leadnurture"})
 
 
 @router.get("/readyz")

@@ -49,21 +49,9 @@ class Seat:
     title: str
     session: str
     starts_at: datetime | None
-    is_closed: bool
-    is_live: bool
-    seats: int | None
-    taken: int
     standing: str | None
-
-    def obstacle(self, now: datetime) -> str | None:
-        """Why no seat can be taken any more."""
-        if self.standing == "registered":
-            return None
-        if not self.is_live or (self.session and self.starts_at is None):
-            return "Cancelled"
-        if self.is_closed or (self.starts_at is not None and self.starts_at <= now):
-            return "Already over"
-        return "No seat is left" if self.seats is not None and self.taken >= self.seats else None
+    obstacle: engine.Obstacle | None
+    """Why no seat can be taken any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +114,14 @@ def open_handoff(connection: Connection, lead_id: int) -> int | None:
     return connection.scalar(select(HANDOFF.c.id).where(*is_it))
 
 
-def seat(connection: Connection, message_id: int, session: str, definitions: Definitions) -> Seat | None:
+def seat(
+    connection: Connection, message_id: int, session: str, definitions: Definitions, now: datetime
+) -> Seat | None:
     """What a register link is about; the content may be another one than the mail's own."""
-    message, lead, content, dates, mine, others = MESSAGE, LEAD, CONTENT, SESSION, STANDING, STANDING.alias()
-    taken = select(func.count()).where(
-        others.c.content == content.c.name, others.c.session == session, others.c.kind == "registered"
-    )
+    message, lead, content, dates, mine = MESSAGE, LEAD, CONTENT, SESSION, STANDING
     question = (
         select(lead.c.id, lead.c.zone, lead.c.language, content.c.name, content.c.title, content.c.kind)
-        .add_columns(content.c.seats, content.c.is_live, dates.c.starts_at, dates.c.closed_at)
-        .add_columns(mine.c.kind.label("standing"), taken.scalar_subquery().label("taken"))
+        .add_columns(dates.c.starts_at, mine.c.kind.label("standing"))
         .join_from(message, lead, lead.c.id == message.c.lead_id)
         .join(content, content.c.name == func.coalesce(message.c.session_content, message.c.content))
         .outerjoin(dates, and_(dates.c.content == content.c.name, dates.c.name == session))
@@ -157,9 +143,6 @@ def seat(connection: Connection, message_id: int, session: str, definitions: Def
         title=_title(row.name, row.title, definitions, locale),
         session=session,
         starts_at=row.starts_at,
-        is_closed=row.closed_at is not None,
-        is_live=row.is_live,
-        seats=row.seats,
-        taken=row.taken,
         standing=row.standing,
+        obstacle=engine.obstacle_of(connection, row.id, row.name, session, now),
     )

@@ -33,7 +33,7 @@ MOST_MAILS: Final = 12
 Shown = Literal["everything", "reactions", "mails", "moves", "people"]
 KINDS: Final[Mapping[str, frozenset[str]]] = {
     "everything": frozenset(),
-    "reactions": frozenset({"reaction", "click", "points", "consent"}),
+    "reactions": frozenset({"reaction", "click", "points", "consent", "preferences"}),
     "mails": frozenset({"mail"}),
     "moves": frozenset({"moved", "stage", "handoff", "deal"}),
     "people": frozenset({"note", "handoff", "deal"}),

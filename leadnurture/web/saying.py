@@ -99,6 +99,9 @@ GERMAN: Final[Mapping[str, str]] = {
     "Cancelled": "Abgesagt",
     "Already over": "Schon vorbei",
     "No seat is left": "Kein Platz mehr frei",
+    "Sorry, somebody else took the last seat before you. You are not registered.": (
+        "Leider war beim letzten Platz jemand schneller. Sie sind nicht angemeldet."
+    ),
     "If there is another date, we will write to you about it.": (
         "Wenn es einen weiteren Termin gibt, schreiben wir Ihnen."
     ),

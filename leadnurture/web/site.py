@@ -19,6 +19,7 @@ from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.language import language_of
 from leadnurture.errors import LeadNurtureError
 from leadnurture.profile import telling
+from leadnurture.profile.countries import country_told
 from leadnurture.web import wording
 from leadnurture.web.identity import Identity, IdentitySource
 from leadnurture.web.project import Project
@@ -124,6 +125,7 @@ def _environment() -> Environment:
         "number": wording.number,
         "words": wording.words,
         "agreement": telling.agreement_told,
+        "country": country_told,
     }
     environment.globals |= {"counted": wording.counted, "share": wording.share, "span": telling.span_told}
     return environment

@@ -1,6 +1,7 @@
 """The commands as a shell sees them: output, exit code, and one sentence where something is wrong."""
 
 import errno
+import http.server
 import itertools
 import json
 import os
@@ -8,7 +9,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -462,3 +465,48 @@ def test_the_worker_ends_in_good_order_when_it_is_told_to(run: Run, project: Pat
     assert worker.returncode == 0
     assert "The worker has ended" in said
     assert time.monotonic() - began < 15
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["leadnurture", "--version"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (end.value.code, capsys.readouterr().out) == (0, f"leadnurture {told}\n")
+
+
+class Foreign(http.server.BaseHTTPRequestHandler):
+    """Something that answers everything, and is not ours."""
+
+    said = b"Welcome"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.said)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is logged."""
+
+
+class Ours(Foreign):
+    said = b'{"status":"ok","server":"leadnurture"}'
+
+
+@pytest.mark.parametrize(
+    ("server", "code", "says"),
+    [
+        (Foreign, 1, "something else listens on port {port}; end it, or choose another by LEADNURTURE_PORT"),
+        (Ours, 0, "web: port {port} answers"),
+    ],
+)
+def test_the_doctor_knows_whose_server_listens(run: Run, server: type[Foreign], code: int, says: str) -> None:
+    run("apply")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), server) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        result = run("doctor", LEADNURTURE_PORT=str(listening.server_port))
+        listening.shutdown()
+        thread.join()
+    assert result.returncode == code
+    assert says.format(port=listening.server_port) in result.stdout + result.stderr

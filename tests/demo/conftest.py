@@ -13,8 +13,8 @@ from leadnurture import app, engine, mail, sales
 from leadnurture.app import Project, Upcoming, machine_now, upcoming
 from leadnurture.demo.audience import Audience
 from leadnurture.demo.director import BEGINS, Director, Happening
-from leadnurture.demo.roles import CALLED_OFF
-from leadnurture.demo.stage import call_sessions_off, set_up
+from leadnurture.demo.roles import CALLED_OFF, MOVED
+from leadnurture.demo.stage import change_sessions, set_up
 from leadnurture.demo.visits import Visitor
 from leadnurture.web import create_app
 from tests.demo.plans import Plans
@@ -86,10 +86,17 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     audience = Audience(project.database, project.definitions(), project.settings.outbox, visitor, BEGINS)
 
     def call_off(sessions: tuple[tuple[str, str], ...]) -> None:
-        call_sessions_off(project, sessions)
+        change_sessions(project, sessions)
         audience.call_off(sessions)
 
-    happenings = [Happening(at, partial(call_off, sessions)) for at, sessions in CALLED_OFF]
+    def move(session: tuple[str, str], starts_at: datetime) -> None:
+        change_sessions(project, [session], starts_at)
+        audience.move(session, starts_at)
+
+    happenings = [
+        *(Happening(at, partial(call_off, sessions)) for at, sessions in CALLED_OFF),
+        *(Happening(at, partial(move, session, starts_at)) for at, session, starts_at in MOVED),
+    ]
     plans = Plans()
 
     def work(now: datetime) -> bool:

@@ -19,7 +19,7 @@ from leadnurture.demo.hours import (
     next_round,
 )
 from leadnurture.demo.people import likes_to, temper_of
-from leadnurture.demo.roles import CALLED_OFF, UNDERSTUDIES
+from leadnurture.demo.roles import CALLED_OFF, MOVED, UNDERSTUDIES
 from leadnurture.demo.stage import RunsAlreadyError, leave_settings, reserved
 from leadnurture.demo.tree import left_behind
 from leadnurture.demo.visits import links_in
@@ -97,10 +97,10 @@ def test_every_program_of_the_sample_has_roles(definitions: Definitions) -> None
     assert {program.name for program in definitions.programs} == set(UNDERSTUDIES)
 
 
-def test_sessions_that_are_called_off_exist(definitions: Definitions) -> None:
-    for _, sessions in CALLED_OFF:
-        for content, session in sessions:
-            assert session in {each.name for each in definitions.content(content).sessions}
+def test_sessions_that_are_called_off_or_moved_exist(definitions: Definitions) -> None:
+    called_off = [session for _, sessions in CALLED_OFF for session in sessions]
+    for content, session in [*called_off, *(session for _, session, _ in MOVED)]:
+        assert session in {each.name for each in definitions.content(content).sessions}
 
 
 def test_two_demos_do_not_share_a_place(tmp_path: Path) -> None:

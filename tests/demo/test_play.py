@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from email.parser import BytesParser
+from email.policy import default
 
 import pytest
 from sqlalchemy import func, select
@@ -103,19 +105,34 @@ def test_called_off_sessions_free_their_seats(summary: Summary) -> None:
 
 
 def test_whoever_has_a_seat_is_written_to(summary: Summary, play: Play) -> None:
-    assert summary.mails
-    message, reaction = metadata.tables["message"], metadata.tables["reaction"]
-    about_seats = message.c.occasion.is_not(None), message.c.sent_at.is_not(None)
-    sent = select(message.c.content, func.count().label("mails")).where(*about_seats)
+    reaction = metadata.tables["reaction"]
     seats = select(func.count()).where(reaction.c.kind == "registered")
     with play.project.database.read() as connection:
-        rows = connection.execute(sent.group_by(message.c.content)).all()
         registered = connection.execute(seats).scalar_one()
-    written = {row.content: row.mails for row in rows}
     # Who comes between two rounds of the demo may be told that he came before his seat is confirmed.
-    assert written["seat-confirmation"] > 0.8 * registered > 50
-    assert written["seat-reminder"] > registered
-    assert written["seat-cancelled"] > 5
+    assert summary.seats["confirmation"] > 0.8 * registered > 50
+    assert summary.seats["reminder"] > registered
+    assert summary.seats["cancelled"] > 5
+    assert summary.seats["moved"] > 5
+
+
+@pytest.mark.parametrize(("news", "method"), [("seat-moved", "REQUEST"), ("seat-cancelled", "CANCEL")])
+def test_whoever_is_told_that_his_session_changed_gets_an_entry(
+    summary: Summary, play: Play, news: str, method: str
+) -> None:
+    assert summary.seats
+    message = metadata.tables["message"]
+    told = select(message.c.id).where(message.c.content == news, message.c.sent_at.is_not(None))
+    with play.project.database.read() as connection:
+        numbers = connection.scalars(told).all()
+    for number in numbers:
+        mail = BytesParser(policy=default).parsebytes(
+            (play.project.settings.outbox / f"{number}.eml").read_bytes()
+        )
+        (file,) = mail.iter_attachments()
+        assert file.get_filename() == "invite.ics"
+        assert f"METHOD:{method}" in file.get_content()
+        assert "SEQUENCE:1" in file.get_content()
 
 
 def test_the_summary_is_told_in_plain_words(summary: Summary) -> None:

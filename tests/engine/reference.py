@@ -800,8 +800,10 @@ class World:
         return best[0].name, (best[0].name, best[1])
 
     def _has_seat(self, lead: Lead, content: Content, session: str) -> bool:
-        taken = [each for each in self.leads if each.standing.get((content.name, session)) == "registered"]
-        return content.seats is None or lead in taken or len(taken) < content.seats
+        stands = [each.standing.get((content.name, session), "declined") for each in self.leads]
+        has_seat = lead.standing.get((content.name, session)) == "registered"
+        taken = len(stands) - stands.count("declined")
+        return content.seats is None or has_seat or taken < content.seats
 
     def _stands(self, lead: Lead, content: str) -> set[str]:
         return {kind for (name, _), kind in lead.standing.items() if name == content}

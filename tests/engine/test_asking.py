@@ -1,6 +1,6 @@
 """What is asked and answered: by leads on the pages of mails, by our people about tasks; who is told what."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +11,14 @@ from leadnurture.engine import (
     Answered,
     Asking,
     Given,
+    LeadInput,
     answer,
     asked_by_mail,
     asked_by_task,
     decide_handoff,
 )
 from leadnurture.engine.known import lock_accounts, set_known
-from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.errors import InvalidInputError, NotFoundError, TooOldError
 from leadnurture.store import Database
 from leadnurture.store.instants import day_number
 from tests.engine.driver import Company, define
@@ -161,7 +162,7 @@ def do(company: Company, task: int, name: str, words: str, by: str = "lena") -> 
 
 def page(company: Company, mail: int) -> Asking:
     with company.database.read() as connection:
-        asking = asked_by_mail(connection, mail)
+        asking = asked_by_mail(connection, mail, company.now)
     assert asking is not None
     return asking
 
@@ -236,6 +237,34 @@ def test_a_consent_keeps_its_proof(company: Company) -> None:
     assert consent["source"] == f"page of mail {mail}"
     company.settle()
     assert company.enrollment(lead)["step"] == "known"
+
+
+def test_a_consent_cannot_be_answered_anew_but_may_be_given_anew(company: Company) -> None:
+    """As long as it holds there is nothing to ask; once it is withdrawn it is not known."""
+    lead, mail = welcomed(company)
+    for name, words in (("consent", "yes"), ("team", "small")):
+        say(company, mail, name, words)
+    assert [question.name for question in page(company, mail).changeable] == ["team"]
+    assert say(company, mail, "consent", "yes").became == "known"
+    assert left(page(company, mail)) == ["interest", "budget_on"]
+    told = LeadInput("ann@ann.example", withdrawn=("marketing",))
+    company.leads(told)
+    assert left(page(company, mail)) == ["interest", "budget_on", "consent"]
+    company.now += timedelta(hours=1)
+    assert say(company, mail, "consent", "yes").became == "taken"
+    (consent,) = company.rows("SELECT * FROM consent WHERE lead_id = :lead", lead=lead)
+    assert consent["withdrawn_at"] is None
+
+
+def test_a_mail_that_is_too_old_asks_nothing_and_takes_no_answer(company: Company) -> None:
+    """Whichever door it comes by."""
+    _, mail = welcomed(company)
+    company.now += timedelta(days=181)
+    with pytest.raises(TooOldError):
+        page(company, mail)
+    with pytest.raises(TooOldError):
+        say(company, mail, "interest", "scaling")
+    assert company.rows("SELECT * FROM answer") == []
 
 
 def test_the_same_answer_again_changes_nothing(company: Company) -> None:

@@ -1,7 +1,7 @@
 """Who a lead is to others: found by every address and id of his, mailed at none once he wants no mail."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -112,7 +112,8 @@ def test_a_reaction_is_his_whichever_address_is_told(company: Company) -> None:
 def test_who_came_under_another_address_has_not_missed_it(company: Company) -> None:
     (ann,) = tell(company, ANN).lead_ids
     company.react(ann, "registered", content="talk", session="june")
-    close_session(company.database, "talk", "june", ["ann@private.example"], company.now, "test")
+    afterwards = company.now + timedelta(days=365)
+    close_session(company.database, "talk", "june", ["ann@private.example"], afterwards, "test")
     assert company.rows("SELECT kind FROM standing") == [{"kind": "attended"}]
     assert company.rows("SELECT kind FROM reaction WHERE kind = 'missed'") == []
 

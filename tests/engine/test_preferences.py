@@ -94,12 +94,12 @@ def test_nothing_wanted_leaves_nothing_on_the_shelf(company: Company) -> None:
     assert company.journey(ann)[-1] == "read → nothing: otherwise (empty)"
 
 
-def test_a_fixed_mail_about_it_counts_as_declined(company: Company) -> None:
+def test_a_fixed_mail_about_it_is_told_as_unwanted(company: Company) -> None:
     for name, tag in (("ann", "fixed"), ("ben", "seat")):
         lead = company.lead(name, tags=[tag])
         choose(company, lead, "scaling")
         company.settle()
-        assert company.journey(lead)[-1] == "read → nothing: otherwise (declined)"
+        assert company.journey(lead)[-1] == "read → nothing: otherwise (unwanted)"
 
 
 def test_an_interest_in_it_offers_nothing(company: Company) -> None:

@@ -29,7 +29,7 @@ def prefect_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setti
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = load_settings(tmp_path_factory.mktemp("prefect"), prefect_port=port)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "flows.prefect_server", "127.0.0.1", str(port)]
     environment = {**os.environ, **prefect_environment(settings)}
     log = (settings.data / "server.log").open("wb")
     with log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server:

@@ -81,6 +81,31 @@ def test_twice_gives_the_same_leads_once(base: Database, import_text: Import) ->
     assert len(all_of(base, "lead", "id")) == 2
 
 
+TWICE_AND_WITHOUT_AN_ACCOUNT = """email,source,employees,account
+ann@acme.example,fair,200,Acme
+ben@acme.example,,300,Acme
+ANN@acme.example,website,,Acme
+eve@gmail.com,,40,
+"""
+
+
+def test_the_same_file_again_changes_nothing_whoever_contradicts_whom(
+    base: Database, import_text: Import
+) -> None:
+    first = import_text(TWICE_AND_WITHOUT_AN_ACCOUNT)
+    assert (first.created, first.updated) == (3, 0)
+    again = import_text(TWICE_AND_WITHOUT_AN_ACCOUNT)
+    assert (again.created, again.updated, again.unchanged) == (0, 0, 4)
+    assert all_of(base, "account_fact", "number") == [(300.0,)]
+
+
+def test_where_a_lead_came_from_stays_what_was_told_first(base: Database, import_text: Import) -> None:
+    import_text("email,source\nann@acme.example,fair\nANN@acme.example,website\nben@acme.example,\n")
+    assert all_of(base, "lead", "email", "source") == [("ann@acme.example", "fair"), ("ben@acme.example", "")]
+    import_text("email,source\nann@acme.example,referral\nben@acme.example,referral\n")
+    assert all_of(base, "lead", "source") == [("fair",), ("referral",)]
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

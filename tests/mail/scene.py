@@ -71,6 +71,7 @@ def definitions(**changes: Any) -> Definitions:  # noqa: ANN401 - columns of any
         name="Querfeld",
         postal_address="Querfeld GmbH, Musterstr. 1, 60311 Frankfurt",
         sender_name="Dana from Querfeld",
+        sender_translations=(("de", "Dana von Querfeld"),),
         sender_address="news@example.com",
         url="https://www.example.com",
         zone="Europe/Berlin",

@@ -12,6 +12,7 @@ from leadnurture.domain.timing import Duration
 from leadnurture.domain.vocabulary import SEAT_MAILS, ReactionKind
 from leadnurture.engine import NewReaction, record_reactions
 from leadnurture.mail import Mail, deliver
+from leadnurture.mail.provider import Attachment
 from leadnurture.store import Database
 from tests.mail.providers import Kept
 from tests.mail.scene import LINKS, MACHINE, NOW, TEMPLATES, Scene, definitions, template
@@ -62,7 +63,9 @@ class Seats:
             templates=tuple({**TEMPLATES, **SEATS}.items()),
         )
 
-    def tell(self, lead_id: int, kind: ReactionKind, session: str = "january", source: str = "web") -> None:
+    def tell(
+        self, lead_id: int, kind: ReactionKind, session: str | None = "january", source: str = "web"
+    ) -> None:
         """A lead takes a seat or gives it back; his look is over."""
         self.told += 1
         key = f"told-{self.told}"
@@ -113,8 +116,20 @@ class Entry:
 
 def entry(mail: Mail) -> Entry:
     """The one entry that a mail carries."""
-    (file,) = mail.attachments
-    assert (file.name, file.kind) == ("invite.ics", "text/calendar")
+    (only,) = entries(mail)
+    return only
+
+
+def entries(mail: Mail) -> list[Entry]:
+    """All entries that a mail carries, each a file of its own."""
+    names = ["invite.ics", *(f"invite-{number}.ics" for number in range(2, len(mail.attachments) + 1))]
+    assert [(file.name, file.kind) for file in mail.attachments] == [
+        (name, "text/calendar") for name in names
+    ]
+    return [_entry(file) for file in mail.attachments]
+
+
+def _entry(file: Attachment) -> Entry:
     (calendar,) = Calendar.from_ical(file.content, multiple=True)
     (event,) = calendar.walk("VEVENT")
     begins_at, ends_at = event.decoded("DTSTART"), event.decoded("DTEND")

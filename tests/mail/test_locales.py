@@ -92,6 +92,8 @@ def test_everybody_is_written_to_in_his_language(scene: Scene) -> None:
     mails = {mail.message_id: mail for mail in sent(scene).mails}
     assert mails[english].subject == "A guide for Ann1"
     assert mails[german].subject == "Ein Leitfaden für Ann2"
+    assert mails[english].sender_name == "Dana from Querfeld"
+    assert mails[german].sender_name == "Dana von Querfeld"
     assert "Unsubscribe <https://" in mails[english].text
     assert "Abmelden <https://" in mails[german].text
     assert '<html lang="en"' in mails[english].html

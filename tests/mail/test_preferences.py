@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from leadnurture import mail
 from leadnurture.engine import Choice, Preferences, choose_preferences, preferences_of
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.mail import Accepted, Delivered, deliver
@@ -57,7 +59,7 @@ def test_a_topic_that_is_unwanted_since_the_planning_stops_the_mail(scene: Scene
     message_id = scene.message(lead_id)
     choose(scene, lead_id, frozenset())
     assert send(scene) == Delivered(refused=1)
-    assert scene.outcome(message_id) == ("cancelled", "the lead wants no mail about its topics", "declined")
+    assert scene.outcome(message_id) == ("cancelled", "the lead wants no mail about its topics", "unwanted")
 
 
 def test_a_mail_about_one_wanted_topic_leaves(scene: Scene) -> None:
@@ -65,6 +67,12 @@ def test_a_mail_about_one_wanted_topic_leaves(scene: Scene) -> None:
     scene.message(lead_id)
     choose(scene, lead_id, frozenset({"scaling"}))
     assert send(scene) == Delivered(sent=1)
+
+
+def test_what_is_unwanted_is_a_rule_of_the_engine_alone() -> None:
+    """The claim asks it, and has none of its own that could say something else."""
+    for file in Path(mail.__file__).parent.glob("*.py"):
+        assert "unwanted_topic" not in file.read_text(), file.name
 
 
 def test_a_mail_about_no_topic_leaves_whatever_is_unwanted(scene: Scene) -> None:

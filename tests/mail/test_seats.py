@@ -9,13 +9,21 @@ from sqlalchemy import text
 
 from leadnurture.domain.content import Session
 from leadnurture.domain.timing import Duration
-from leadnurture.engine import LeadInput, NewReaction, import_leads, look, merge_leads, record_reactions
+from leadnurture.engine import (
+    LeadInput,
+    NewReaction,
+    import_leads,
+    look,
+    merge_leads,
+    record_reactions,
+    undo_merge,
+)
 from leadnurture.mail import Accepted, recover, show
 from leadnurture.mail.delivery import LEASE, Delivery, mail_of
 from leadnurture.mail.showing import invite_of
 from tests.mail.providers import Kept
 from tests.mail.scene import LINKS, MACHINE, NOW, Scene
-from tests.mail.seats import DAY, HOUR, STARTS, Seats, before, entry, subjects
+from tests.mail.seats import DAY, HOUR, STARTS, Seats, before, entries, entry, subjects
 from tests.mail.statements import counted
 
 STARTS_AT = datetime(2027, 1, 19, 9, tzinfo=UTC)
@@ -66,6 +74,32 @@ def test_he_is_reminded_a_day_and_an_hour_before_and_never_again(seats: Seats) -
     assert subjects([first, second]) == ["seat-reminder for prospects"] * 2
     assert entry(first).uid == entry(second).uid
     assert seats.sent(STARTS_AT) == []
+
+
+def test_a_seat_in_the_only_session_needs_no_name_of_it(seats: Seats) -> None:
+    """Nor does giving it back."""
+    lead_id = seats.scene.lead(1)
+    seats.tell(lead_id, "registered", None)
+    assert subjects(seats.sent()) == ["seat-confirmation for prospects"]
+    assert set(seats.planned()) == {"reminder/1 day/0", "reminder/1 hour/0"}
+    seats.now += timedelta(hours=1)
+    seats.tell(lead_id, "registered")
+    assert seats.sent() == [], "it is the seat that he has"
+    seats.tell(lead_id, "declined", None)
+    assert seats.planned() == {}
+
+
+def test_of_several_sessions_the_only_one_ahead_is_meant(seats: Seats) -> None:
+    seats.apply(STARTS, MOVED)
+    either, later = seats.scene.lead(1), seats.scene.lead(2)
+    seats.tell(either, "registered", None)
+    assert seats.rows() == []
+    seats.now = STARTS_AT
+    seats.tell(later, "registered", None)
+    assert {row.session for row in seats.rows()} == {"february"}
+    seats.tell(either, "attended", None)
+    standing = {(row.lead_id, row.kind): row.session for row in seats.scene.rows("standing")}
+    assert standing[either, "attended"] == "january"
 
 
 def test_a_seat_that_is_told_thrice_is_one_seat(seats: Seats) -> None:
@@ -349,6 +383,77 @@ def test_two_seats_of_leads_who_become_one_are_one_seat(seats: Seats) -> None:
     (mail,) = seats.sent(before(STARTS_AT, hours=1, days=0))[1:]
     assert mail.to == "Lead1@example.org"
     assert {row.trouble for row in seats.rows("cancelled")} == {"merged with lead 2"}
+
+
+def test_the_entry_of_whoever_became_one_with_another_is_moved_and_cancelled(seats: Seats) -> None:
+    """The one who is kept had no seat: the entry in the other's calendar is the only one."""
+    one, other = seats.scene.lead(1), seats.scene.lead(2)
+    seats.tell(other, "registered")
+    (first,) = seats.sent()
+    merge_leads(seats.database, one, other, "dana", NOW)
+    found = []
+    for date in (MOVED, None):
+        seats.apply(date)
+        (mail,) = seats.sent()
+        found.append((mail.to, entry(mail).uid, entry(mail).method, entry(mail).sequence))
+    uid = entry(first).uid
+    assert found == [("Lead1@example.org", uid, "REQUEST", 1), ("Lead1@example.org", uid, "CANCEL", 2)]
+
+
+def test_both_entries_of_leads_who_became_one_are_moved_and_cancelled(seats: Seats) -> None:
+    """What reminds him is about one of them, that of the address that is mailed."""
+    one, other = seats.scene.lead(1), seats.scene.lead(2)
+    seats.tell(one, "registered")
+    seats.tell(other, "registered")
+    sent = {mail.to: entry(mail).uid for mail in seats.sent()}
+    mine, his = sent["Lead1@example.org"], sent["Lead2@example.org"]
+    assert mine != his
+    merge_leads(seats.database, one, other, "dana", NOW)
+    (reminder,) = seats.sent(before(STARTS_AT, days=1))
+    assert entry(reminder).uid == mine
+    found = []
+    for date in (MOVED, None):
+        seats.apply(date)
+        (mail,) = seats.sent()
+        found += [(each.uid, each.method, each.sequence) for each in entries(mail)]
+    assert found == [(mine, "REQUEST", 1), (his, "REQUEST", 1), (mine, "CANCEL", 2), (his, "CANCEL", 2)]
+
+
+def test_entries_are_moved_and_cancelled_of_leads_who_are_two_again(seats: Seats) -> None:
+    """One was told of the other's entry while they were one, so he is told of its end as well."""
+    one, other = seats.scene.lead(1), seats.scene.lead(2)
+    seats.tell(one, "registered")
+    seats.tell(other, "registered")
+    sent = {mail.to: entry(mail).uid for mail in seats.sent()}
+    mine, his = sent["Lead1@example.org"], sent["Lead2@example.org"]
+    merge = merge_leads(seats.database, one, other, "dana", NOW)
+    seats.apply(MOVED)
+    seats.sent()
+    undo_merge(seats.database, merge.id, "dana", NOW)
+    for date, method, sequence in ((AGAIN, "REQUEST", 2), (None, "CANCEL", 3)):
+        seats.apply(date)
+        told = {
+            mail.to: [(each.uid, each.method, each.sequence) for each in entries(mail)]
+            for mail in seats.sent()
+        }
+        assert told == {
+            "Lead1@example.org": [(mine, method, sequence), (his, method, sequence)],
+            "Lead2@example.org": [(his, method, sequence)],
+        }
+
+
+def test_a_seat_taken_after_a_merge_keeps_its_entry_when_the_leads_are_two_again(seats: Seats) -> None:
+    one, other = seats.scene.lead(1), seats.scene.lead(2)
+    merge = merge_leads(seats.database, one, other, "dana", NOW)
+    seats.tell(one, "registered")
+    (first,) = seats.sent()
+    undo_merge(seats.database, merge.id, "dana", NOW)
+    seats.tell(other, "registered")
+    (second,) = seats.sent()
+    assert entry(first).uid != entry(second).uid
+    seats.apply(MOVED)
+    told = {mail.to: entry(mail).uid for mail in seats.sent()}
+    assert told == {first.to: entry(first).uid, second.to: entry(second).uid}
 
 
 def test_what_answers_him_goes_to_whoever_has_left_at_another_address_of_his(seats: Seats) -> None:

@@ -3,6 +3,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from leadnurture.profile import telling
+from leadnurture.profile.countries import country_told
 from tests.profile.rows import DAY, HOUR, NOW
 
 
@@ -88,3 +89,11 @@ def test_a_fact_is_read_from_the_column_in_which_it_lies() -> None:
 def test_the_version_of_an_agreement_is_a_date_where_it_is_one() -> None:
     assert telling.agreement_told("2026-12-01") == "1 December 2026"
     assert telling.agreement_told("first draft") == "first draft"
+
+
+@pytest.mark.parametrize(
+    ("country", "name"),
+    [("DE", "Germany"), ("GB", "United Kingdom"), ("Atlantis", "Atlantis"), ("", "")],
+)
+def test_a_country_is_told_by_its_name(country: str, name: str) -> None:
+    assert country_told(country) == name

@@ -102,7 +102,7 @@ def test_the_count_stands_in_the_box_and_what_moved_on_the_line() -> None:
     chart = program_chart(SERIES, COUNTS)
     assert 's_invite["invite <b>1,318</b><br/><small>next webinar about scaling</small>"]' in chart
     assert 's_invite -->|"registered <b>231</b>"| s_seat' in chart
-    assert 's_invite -->|"silent <b>402</b>"| s_last_call' in chart
+    assert 's_invite -->|"time is up <b>402</b>"| s_last_call' in chart
     assert 'o_enter -->|"<b>212</b>"| s_invite' in chart
 
 

@@ -56,7 +56,7 @@ def test_open_handoffs_come_by_score_with_their_evidence(database: Database) -> 
     ben, ingrid = listed(database).open
     assert (ben.evidence.name, ben.owner, ben.sla) == ("Ben Two", "", None)
     assert [reason.points for reason in ingrid.evidence.strongest] == [40, 20, 10]
-    assert ingrid.evidence.who == "Head at Fjellheim Kraft, NO, 1,400 people"
+    assert ingrid.evidence.who == "Head at Fjellheim Kraft, Norway, 1,400 people"
     assert (ingrid.owner, ingrid.told) == ("Lena Ott", (("handoff", "Lena Ott", NOW),))
 
 

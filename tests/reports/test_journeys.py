@@ -465,3 +465,45 @@ def test_what_was_taken_back_is_told_where_it_stood_and_when_it_was_found(databa
     assert moves == ["Went back from recording to invite of Scaling in practice, a webinar series"]
     assert "Clicked" not in {each.text for each in told(database).who.reasons}
     assert told(database).who.readings == ()
+
+
+def test_one_instant_is_told_from_the_cause_to_the_effect(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = add_ingrid(connection)
+        add(
+            connection, "audit", at=NOW, actor="the lead", act="chose preferences", subject=f"lead {lead_id}",
+            detail="nothing about security",
+        )  # fmt: skip
+        add(connection, "audit", at=NOW, actor="dana", act="answered", subject=f"lead {lead_id}")
+        series = add_enrollment(connection, lead_id, "scaling-series", "call", status="paused")
+        for way, rule in [
+            (" > invite", "enter"),
+            ("invite > call", "on replied"),
+            ("call > call", "handed off to sales"),
+        ]:
+            add_move(connection, series, lead_id, way, rule, at=NOW)
+        add_message(connection, series, lead_id, "invite", sent_at=NOW, status="sent")
+        add(
+            connection, "stage_change", lead_id=lead_id, track="prospects", from_stage="engaged",
+            to_stage="handed_off", at=NOW, rule="Replied", agreement="2026-12-01",
+        )  # fmt: skip
+        add_handoff(connection, lead_id, opened_at=NOW)
+    assert [entry.kind for entry in told(database, lead_id).story if entry.at == NOW] == [
+        "preferences", "moved", "moved", "stage", "handoff", "moved", "mail",
+    ]  # fmt: skip
+    assert "Chose what to get: nothing about security" in [entry.text for entry in told(database).story]
+
+
+def test_a_decision_is_told_before_what_it_changed(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        lead_id = add_ingrid(connection)
+        add_handoff(
+            connection, lead_id, opened_at=NOW - DAY, decided_at=NOW, status="accepted", decided_by="lena"
+        )
+        add(
+            connection, "stage_change", lead_id=lead_id, track="prospects", from_stage="handed_off",
+            to_stage="accepted", at=NOW, rule="accepted by lena", agreement="2026-12-01",
+        )  # fmt: skip
+    assert [entry.kind for entry in told(database).story if entry.at == NOW] == ["handoff", "stage"]

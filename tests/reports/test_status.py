@@ -12,6 +12,7 @@ from tests.profile.rows import (
     add_ingrid,
     add_lead,
     add_message,
+    add_reaction,
     apply,
     count_statements,
 )  # fmt: skip
@@ -57,6 +58,20 @@ def test_the_numbers_of_everything(database: Database) -> None:
     assert numbers.inbox == {"new": 1, "unusable": 1}
     assert numbers.inbox_items == {"unknown kind": 2, "not ours": 1}
     assert numbers.stages == {"new": 3, "handed_off": 1}
+
+
+def test_whoever_reacts_often_is_one_lead(database: Database) -> None:
+    apply(database)
+    with database.write() as connection:
+        ann, ben = (add_lead(connection, name) for name in ("Ann One", "Ben Two"))
+        for content in ("scaling-1", "downtime-costs", "two-clouds"):
+            add_reaction(connection, ann, "declined", NOW, content=content)
+        for lead_id in (ann, ben):
+            add_reaction(connection, lead_id, "clicked", NOW)
+    with database.read() as connection:
+        numbers = status(connection, NOW)
+    assert list(numbers.reactions.items()) == [("declined", 3), ("clicked", 2)]
+    assert list(numbers.reacting.items()) == [("clicked", 2), ("declined", 1)]
 
 
 def test_a_machine_reads_them_as_json(database: Database) -> None:

@@ -84,7 +84,7 @@ def test_the_notice_says_who_and_why(database: Database) -> None:
     assert (mail.to, mail.name) == ("lena@example.com", "Lena Ott")
     assert mail.subject == "135: Ingrid Solheim, Fjellheim Kraft, first contact until today, 13:00"
     for words in (
-        "Head at Fjellheim Kraft, NO, 1,400 people",
+        "Head at Fjellheim Kraft, Norway, 1,400 people",
         "Score 135",
         "+40",
         "Answered “interested” to The migration checklist in 58 questions, yesterday",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from leadnurture import access, engine
 from leadnurture.access import passwords
@@ -142,6 +142,13 @@ class World:
             for lead in leads
         ]
         assert engine.record_reactions(self.desk.database, told, APPLIED).recorded == len(leads)
+
+    def only(self, seats: int) -> None:
+        """The scaling webinar has so many seats."""
+        content = metadata.tables["content"]
+        with self.desk.database.write() as connection:
+            its = update(content).where(content.c.name == "scaling-1")
+            connection.execute(its.values(seats=seats))
 
     def write_back(self, lead: str, text: str) -> None:
         """A lead's answer, which nobody has sorted."""

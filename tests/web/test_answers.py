@@ -5,9 +5,11 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
+from sqlalchemy import delete, update
 
 from leadnurture.domain.asking import Ask, Question
 from leadnurture.links import Links
+from leadnurture.store.tables import metadata
 from tests.web.client import Client
 from tests.web.conftest import HOSTILE, NOW, SignIn, World
 from tests.web.test_doors import broken
@@ -64,6 +66,22 @@ def test_an_answer_may_be_changed(world: World, client: Client) -> None:
     assert [row["answer"] for row in world.rows("answer")] == ["scaling", "security"]
     for odd in ("nothing", "%00", "x" * 99):
         assert "Thank you" in client.get(f"{path}?again={odd}").text
+
+
+def test_a_consent_is_not_asked_for_again(world: World, client: Client) -> None:
+    """Neither by a link of ours nor by one that somebody writes; it is withdrawn by unsubscribing."""
+    message, consent = metadata.tables["message"], metadata.tables["consent"]
+    with world.desk.database.write() as connection:
+        connection.execute(delete(consent).where(consent.c.lead_id == world.leads["ingrid"]))
+        confirms = update(message).where(message.c.id == world.asking)
+        connection.execute(confirms.values(content="please-confirm"))
+    path = world.tokens()["ask"]
+    assert buttons(client.get(path).text) == ["yes"]
+    client.post(path, data={"name": "consent", "answer": "yes"})
+    page = client.get(f"{path}?again=consent").text
+    assert "Everything is answered already" in page
+    assert buttons(page) == []
+    assert "again=" not in page
 
 
 @pytest.mark.parametrize("form", [

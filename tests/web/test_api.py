@@ -94,13 +94,14 @@ def test_a_good_item_is_recorded_beside_bad_ones(world: World, client: Client) -
         good | {"id": "2", "email": "nobody@example.com"},
         good | {"id": "3", "content": "downtime-cost"},
         good | {"id": "4", "kind": "registered", "content": "scaling-1", "session": "jannuary"},
-        good | {"id": "5", "kind": "registered", "content": "scaling-1"},
+        good | {"id": "5", "kind": "registered", "content": "scaling-1", "at": "2026-11-30T09:00:00+01:00"},
         good | {"id": "6", "at": "2026-12-08T15:04:05"},
         good | {"id": "7", "answer": "yes"},
         {"id": "8", "kind": "downloaded"},
         "nine",
         good | {"id": "10", "argument": "a\x00b"},
         {"id": "11", "kind": "visited", "email": "sverre@example.com"},
+        good | {"id": "12", "if_free": True},
     ]
     answer = tell(client, "reactions", told)
     assert answer.status_code == 207
@@ -108,7 +109,7 @@ def test_a_good_item_is_recorded_beside_bad_ones(world: World, client: Client) -
     said = [(p["item"], p["at"], f"{p['problem']}; {p['remedy']}") for p in answer.json()["problems"]]
     assert [(item, at) for item, at, _ in said] == [
         (0, ""), (2, "email"), (3, "content"), (4, "session"), (5, "session"), (6, "at"), (7, "answer"),
-        (8, ""), (9, ""), (10, "argument"), (11, ""),
+        (8, ""), (9, ""), (10, "argument"), (11, ""), (12, ""),
     ]  # fmt: skip
     assert "add `email`, `crm_id` or `keys`" in said[7][2]
     assert 'did you mean "downtime-costs"?' in said[2][2]
@@ -190,20 +191,84 @@ def test_a_deal_that_was_won_is_told_once(world: World, client: Client) -> None:
     assert (deal["lead_id"], deal["status"], deal["value"]) == (world.leads["sverre"], "won", 48000)
 
 
+SEAT: dict[str, object] = {"kind": "registered", "content": "scaling-1", "session": "january"}
+
+
+def test_who_asks_for_a_seat_that_is_not_there_is_told_so(world: World, client: Client) -> None:
+    world.only(1)
+    asked = [
+        SEAT | {"id": name, "email": f"{name}@example.com", "if_free": True} for name in ("ingrid", "sverre")
+    ]
+    answer = tell(client, "reactions", asked)
+    assert (answer.status_code, answer.json()["recorded"]) == (207, 1)
+    assert answer.json()["problems"] == [
+        {
+            "item": 1,
+            "at": "session",
+            "problem": 'no seat is left in "january"',
+            "remedy": "offer another date: march, may",
+            "id": "sverre",
+        }
+    ]
+    assert [row["lead_id"] for row in world.rows("standing")] == [world.leads["ingrid"]]
+    again = tell(client, "reactions", asked)
+    assert (again.status_code, again.json()["recorded"], again.json()["duplicates"]) == (207, 0, 1)
+    tell(client, "reactions", SEAT | {"id": "back", "email": "ingrid@example.com", "kind": "declined"})
+    assert tell(client, "reactions", asked[1]).status_code == 422, "the same id gets the same answer"
+    assert tell(client, "reactions", asked[1] | {"id": "anew"}).status_code == 200
+
+
+def test_a_refusal_stays_one_when_its_post_is_read_again(world: World, client: Client) -> None:
+    world.only(0)
+    tell(client, "reactions", SEAT | {"id": "1", "email": "ingrid@example.com", "if_free": True})
+    assert [row["status"] for row in world.rows("inbox")] == ["done"]
+    assert [row["outcome"] for row in world.rows("inbox_item")] == ["full"]
+    world.only(1)
+    replay(world.desk.database)
+    assert work_off(world.desk.database, readers(world.desk.links), NOW, lambda: MACHINE).posts == 1
+    assert world.rows("standing") == []
+
+
+def test_a_seat_that_somebody_has_elsewhere_is_recorded_though_none_is_left(
+    world: World, client: Client
+) -> None:
+    world.only(1)
+    told = [SEAT | {"id": name, "email": f"{name}@example.com"} for name in ("ingrid", "sverre")]
+    assert tell(client, "reactions", told).json()["recorded"] == 2
+    assert len(world.rows("standing", kind="registered")) == 2
+
+
+def test_without_a_session_the_one_that_can_be_meant_is_meant(world: World, client: Client) -> None:
+    """December alone is over, so who attended means it; later May alone is ahead for who registers."""
+    told = {"id": "1", "kind": "attended", "content": "scaling-1", "email": "sverre@example.com"}
+    assert tell(client, "reactions", told).status_code == 200
+    told |= {"id": "2", "kind": "registered", "email": "ingrid@example.com"}
+    answer = tell(client, "reactions", told)
+    assert answer.status_code == 422
+    assert answer.json()["problems"][0]["remedy"] == "say which: january, march, may"
+    world.desk.now = datetime(2027, 4, 1, tzinfo=UTC)
+    assert tell(client, "reactions", told).status_code == 200
+    found = {(row["lead_id"], row["kind"], row["session"]) for row in world.rows("standing")}
+    assert found == {
+        (world.leads["sverre"], "attended", "december"),
+        (world.leads["ingrid"], "registered", "may"),
+    }
+    assert world.rows("message", occasion="confirmation", session="may", lead_id=world.leads["ingrid"])
+
+
 def test_closing_an_attendance_list_tells_who_came_and_who_did_not(world: World, client: Client) -> None:
-    seat = {"kind": "registered", "content": "scaling-1", "session": "january"}
-    tell(
-        client,
-        "reactions",
-        [seat | {"id": name, "email": f"{name}@example.com"} for name in ("ingrid", "sverre")],
-    )
-    told = {
+    told = [SEAT | {"id": name, "email": f"{name}@example.com"} for name in ("ingrid", "sverre")]
+    list_ = {
         "kind": "attendance",
         "content": "scaling-1",
         "session": "january",
         "attended": ["sverre@example.com"],
     }
-    assert tell(client, "reactions", told).status_code == 200
+    early = tell(client, "reactions", [*told, list_])
+    assert (early.status_code, early.json()["recorded"]) == (207, 2)
+    assert [(each["item"], each["at"]) for each in early.json()["problems"]] == [(2, "session")]
+    world.desk.now = NOW + timedelta(days=60)
+    assert tell(client, "reactions", list_).status_code == 200
     standing = {row["lead_id"]: row["kind"] for row in world.rows("standing")}
     assert standing == {world.leads["ingrid"]: "missed", world.leads["sverre"]: "attended"}
 

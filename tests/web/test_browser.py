@@ -182,6 +182,29 @@ def test_without_script_the_pages_say_and_do_the_same(
     assert world.rows("handoff", id=world.handoff)[0]["return_reason"] == "not reached"
 
 
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_whole_menu_is_in_sight_on_a_phone(site: str, new_context: NewContext, width: int) -> None:
+    view = {"width": width, "height": 800}
+    page = new_context(java_script_enabled=False, viewport=view).new_page()
+    page.goto(site)
+    links = page.get_by_role("navigation", name="Main").get_by_role("link").all()
+    boxes = [box for link in links if (box := link.bounding_box())]
+    assert len(boxes) == 8
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] >= 30 for box in boxes)
+    assert all(link.evaluate("each => each.scrollWidth <= each.clientWidth") for link in links)
+
+
+def test_what_moves_sideways_shows_a_shade_where_there_is_more(site: str, new_context: NewContext) -> None:
+    page = new_context(viewport={"width": 390, "height": 844}).new_page()
+    page.goto(f"{site}/programs/scaling-series")
+    chart = page.get_by_role("region", name="Chart of the steps")
+    expect(chart.locator("svg")).to_be_visible()
+    assert chart.evaluate("each => each.scrollWidth > each.clientWidth")
+    layers = chart.evaluate("each => getComputedStyle(each).backgroundAttachment")
+    assert layers == "local, local, scroll, scroll"
+    expect(page.get_by_text("wider than the screen")).to_be_visible()
+
+
 def test_the_list_of_handoffs_is_worked_by_keys(site: str, world: World, new_context: NewContext) -> None:
     page = new_context().new_page()
     page.goto(f"{site}/handoffs")

@@ -1,9 +1,14 @@
 """What there is to send, who has a seat, and the button by which a marketer says who came."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from leadnurture import engine
+from leadnurture.errors import InvalidInputError, NotFoundError
+from leadnurture.store.tables import metadata
 from tests.web.client import Client
 from tests.web.conftest import HOSTILE, SignIn, World
 
@@ -43,6 +48,17 @@ def test_the_page_asks_about_those_who_have_a_seat_in_what_took_place(marketer: 
     assert HOSTILE not in page.text
 
 
+def test_nothing_waits_for_an_answer_where_a_session_was_cancelled(world: World, marketer: Client) -> None:
+    session = metadata.tables["content_session"]
+    with world.desk.database.write() as connection:
+        connection.execute(update(session).where(session.c.name == "january").values(starts_at=None))
+    page = marketer.get(PAGE).text
+    cancelled = page[page.index('id="january"') :]
+    assert "Sverre Haugland" in cancelled
+    assert '<span class="status held">registered</span>' in cancelled
+    assert "status due" not in page
+
+
 def test_whoever_is_ticked_came_and_whoever_is_not_missed_it(world: World, marketer: Client) -> None:
     done = marketer.post(CLOSE, data={"session": "december", "attended": ["ingrid@example.com"]})
     assert (done.status_code, done.headers["location"]) == (303, f"{PAGE}#december")
@@ -56,6 +72,14 @@ def test_whoever_is_ticked_came_and_whoever_is_not_missed_it(world: World, marke
     page = marketer.get(PAGE).text
     assert "Close the list</button>" not in page
     assert "1 person came" in marketer.get("/content").text
+
+
+def test_more_seats_than_there_are_is_over_booked(world: World, marketer: Client) -> None:
+    world.only(1)
+    assert "over-booked" not in marketer.get("/content").text
+    world.take_seats("january", "ingrid", "mallory")
+    for page in ("/content", PAGE):
+        assert marketer.get(page).text.count("over-booked by 2") == 1
 
 
 def test_nobody_need_have_come(world: World, marketer: Client) -> None:
@@ -78,10 +102,28 @@ def test_nobody_can_have_come_to_what_is_ahead_or_not_there(
     assert world.everything() == before
 
 
+@pytest.mark.usefixtures("marketer")
+@pytest.mark.parametrize(
+    ("session", "error"), [("january", InvalidInputError), ("none", NotFoundError), (None, NotFoundError)]
+)
+def test_no_door_closes_the_list_of_what_has_not_begun(
+    world: World, session: str | None, error: type[Exception]
+) -> None:
+    """Nor does a file or another system: whoever has a seat would have missed it."""
+    database, now = world.desk.database, world.desk.now
+    with pytest.raises(error):
+        engine.close_session(database, "scaling-1", session, (), now, "command")
+    assert standing(world)["sverre"] == "registered"
+    if session == "january":
+        engine.close_session(database, "scaling-1", session, (), now + timedelta(days=60), "command")
+        assert standing(world)["sverre"] == "missed"
+
+
 def test_more_people_than_a_page_names_are_not_told_to_have_missed_it(
     world: World, marketer: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leadnurture.reports.content.MOST", 1)
+    for place in ("leadnurture.reports.content", "leadnurture.engine.outcomes"):
+        monkeypatch.setattr(f"{place}.MOST_ASKED", 1)
     assert "leadnurture close scaling-1 december" in marketer.get(PAGE).text
     before = world.everything()
     assert marketer.post(CLOSE, data={"session": "december"}).status_code == 422

@@ -261,6 +261,32 @@ def test_a_session_that_is_over_takes_nobody_any_more(world: World, client: Clie
     assert world.rows("standing") == []
 
 
+def test_the_last_seat_is_taken_once(world: World, client: Client) -> None:
+    """Both opened the page while there was one."""
+    world.take_seats("january", "mallory")
+    world.only(2)
+    path = world.tokens()["register"]
+    assert buttons(client.get(path).text) == [("registered", True), ("declined", False)]
+    world.take_seats("january", "sverre")
+    page = client.post(path, data={"answer": "registered"}).text
+    assert "No seat is left" in page
+    assert "Sorry, somebody else took the last seat before you." in page
+    assert "You have a seat" not in page
+    assert buttons(page) == []
+    assert world.rows("standing", lead_id=world.leads["ingrid"]) == []
+    assert "Sorry" not in client.get(path).text
+
+
+def test_whoever_has_one_of_the_seats_keeps_it_and_may_give_it_back(world: World, client: Client) -> None:
+    world.take_seats("january", "ingrid")
+    world.only(1)
+    path = world.tokens()["register"]
+    assert "You have a seat" in client.post(path, data={"answer": "registered"}).text
+    page = client.post(path, data={"answer": "declined"}).text
+    assert buttons(page) == [("registered", False)]
+    assert "You have a seat" in client.post(path, data={"answer": "registered"}).text
+
+
 def test_an_answer_that_is_none_is_refused(world: World, client: Client) -> None:
     assert client.post(world.tokens()["register"], data={"answer": "attended"}).status_code == 404
     assert client.post(world.tokens()["register"]).status_code == 404

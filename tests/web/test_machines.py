@@ -23,7 +23,7 @@ SAMPLE = re.compile(r'^leadnurture_[a-z_]+(\{[a-z_]+="[^"]*"\})? \d+$')
 
 def test_an_applied_project_is_ready(world: World, client: Client) -> None:
     assert client.get("/readyz").json() == {"status": "ready"}
-    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/healthz").json() == {"status": "ok", "server": "leadnurture"}
     assert world.rows("lead")
 
 

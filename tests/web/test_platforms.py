@@ -76,6 +76,28 @@ def test_a_seat_that_is_taken_on_the_platform_is_a_seat(world: World, platform: 
     assert (item["key"], item["kind"], item["outcome"]) == ("zoom:msg_1", "registered", "recorded")
 
 
+def test_without_a_session_the_one_that_can_be_meant_is_meant(world: World, platform: Client) -> None:
+    """Three are ahead, so which is not clear; one has begun."""
+    for number, kind in enumerate(("registered", "attended", "attendance")):
+        content = body(kind, session=None)
+        answer = platform.post(HOOK, content=content, headers=headers(content, f"msg_{number}"))
+        assert answer.status_code == 200
+    assert [(row["kind"], row["session"]) for row in world.rows("standing")] == [("attended", "december")]
+    troubles = [row["trouble"] for row in world.rows("inbox")]
+    assert troubles[0] == 'data.session: "scaling-1" has several sessions: say which: january, march, may'
+    assert (troubles[1], "`data.session` is missing" in troubles[2]) == (None, True)
+
+
+def test_a_seat_that_is_given_away_there_is_recorded_though_none_is_left(
+    world: World, platform: Client
+) -> None:
+    world.take_seats("january", "ingrid")
+    world.only(1)
+    content = body()
+    platform.post(HOOK, content=content, headers=headers(content))
+    assert len(world.rows("standing", kind="registered", session="january")) == 2
+
+
 def test_a_repetition_under_the_same_id_is_kept_once(world: World, platform: Client) -> None:
     content = body()
     for _ in range(3):

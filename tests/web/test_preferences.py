@@ -10,6 +10,7 @@ from sqlalchemy import update
 from leadnurture import engine
 from leadnurture.store.tables import metadata
 from leadnurture.web import questions
+from leadnurture.web.doors import OBSTACLES
 from leadnurture.web.saying import GERMAN, said
 from tests.web.client import Client
 from tests.web.conftest import NOW, World
@@ -18,8 +19,6 @@ TOPICS = ["scaling", "migration", "security", "monitoring"]
 AS_IT_IS = {"topic": TOPICS, "mails": "0", "pause": "0", "language": "en"}
 TEMPLATES = Path(__file__).parents[2] / "templates" / "web"
 SAYS = re.compile(r'\bsay\("([^"]+)"')
-OBSTACLES = {"Cancelled", "Already over", "No seat is left"}
-"""What `lookup.Seat.obstacle` says."""
 BUTTONS = {"Yes, write to {email}", "on which day", "and", "Yes", "No"}
 """What `questions.put_to_lead` says besides its titles and hints."""
 
@@ -153,7 +152,7 @@ def test_every_sentence_for_readers_is_there_in_german() -> None:
         questions.PROMISE_ABOUT,
         questions.WAY_OUT,
     }
-    assert sentences | OBSTACLES | asked | BUTTONS == set(GERMAN)
+    assert sentences | set(OBSTACLES.values()) | asked | BUTTONS == set(GERMAN)
 
 
 def test_a_sentence_keeps_its_values_and_escapes_them() -> None:

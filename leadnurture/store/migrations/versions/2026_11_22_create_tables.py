@@ -669,6 +669,7 @@ def _create_sales() -> None:
         sa.Column("lead_id", ID, nullable=False),
         sa.Column("handoff_id", ID),
         sa.Column("task_id", ID),
+        sa.Column("reply_id", sa.BigInteger()),
         sa.Column("key", sa.String()),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("text", sa.Text()),
@@ -690,6 +691,7 @@ def _create_sales() -> None:
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], name="fk_notice_task_id"),
         sa.UniqueConstraint("handoff_id", "kind", name="uq_notice_handoff_id_kind"),
         sa.UniqueConstraint("key", name="uq_notice_key"),
+        sa.UniqueConstraint("reply_id", name="uq_notice_reply_id"),
         sa.UniqueConstraint("task_id", name="uq_notice_task_id"),
     )
     op.create_index("ix_notice_lead", "notice", ["lead_id"])
