@@ -78,8 +78,8 @@ class NewReaction:
     """The teller's own id; the same key is recorded once."""
     source: str
     at: datetime | None = None
-    """When he did it, as the teller says; one that lies ahead is the recording's. It dates the journey and tells the same
-    from another; conditions, points and stages count from the recording.
+    """When he did it, as the teller says; one that lies ahead is the recording's. It dates the journey, tells the same
+    from another, and a session that was ahead from one that was over; conditions, points and stages count from the recording.
     """
     lead_id: int | None = None
     message_id: int | None = None
@@ -172,7 +172,8 @@ def _said_fully(reaction: NewReaction, definitions: Definitions, now: datetime) 
         return reaction
     content = definitions.find_content(reaction.content)
     zone = definitions.company.zone
-    meant = content.sessions_meant(reaction.kind, reaction.at, now, zone) if content else ()
+    did_at = min(reaction.at or now, now)
+    meant = content.sessions_meant(reaction.kind, did_at, now, zone) if content else ()
     return replace(reaction, session=meant[0]) if len(meant) == 1 else reaction
 
 
