@@ -37,6 +37,7 @@ def test_nobody_pays_for_those_whom_it_is_not_about(database: Database, tmp_path
             other = LeadInput("anna@x.example", crm_id="18", tags=["series", "letters"])
             ann, twin = company.leads(one, other)
         company.react(ann, "unsubscribed")
+        company.sleep(days=180)
         company.close("talk", "june", "anna@x.example")
         add_note(database, ann, "Met at the fair", "dana", NOW)
         record_feedback(database, twin, Feedback("later", "by mail", "form-00001"), "dana", NOW)
