@@ -31,7 +31,7 @@ demo: setup  ## run the whole system on sample leads: make demo SECONDS=180, or 
 	@$(BIN)/leadnurture demo $(if $(SECONDS),--seconds $(SECONDS))
 
 test: setup  ## run the test suite: make test ARGS="-k wave"
-	@$(BIN)/pytest --numprocesses=auto --dist=loadgroup $(ARGS)
+	@$(BIN)/pytest --numprocesses=auto $(ARGS)
 
 check: setup  ## check style, types, imports, dependencies and the sample company
 	$(BIN)/ruff check .

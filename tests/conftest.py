@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 from playwright.sync_api import BrowserContext
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import browsers, databases
 from tests.logs import listened
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 REQUIRED = frozenset(filter(None, os.environ.get("TESTS_REQUIRE", "").split(",")))
 """Marks of which a test must pass and none may be skipped: `TESTS_REQUIRE=postgres,browser`."""
+
+PLAYED_ONCE = frozenset({"tests/demo/test_play.py", "tests/demo/test_parts.py"})
+"""Files with a fixture that takes long and serves all of their tests."""
 
 PROVED: set[str] = set()
 """Required marks of which a test has passed, in whichever process."""
@@ -163,6 +168,20 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.postgres)
     if used & {"browser", "page"}:
         item.add_marker(pytest.mark.browser)
+
+
+class OneByOne(LoadScopeScheduling):  # type: ignore[misc] # xdist tells no types
+    """Hands tests out one by one, but a file whose tests share a long play to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file in PLAYED_ONCE else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneByOne:
+    """Several processes; not by the mark `xdist_group`, which xdist 3.8 loses with pytest 9.2."""
+    return OneByOne(config, log)
 
 
 @pytest.hookimpl(trylast=True)

@@ -19,8 +19,7 @@ from leadnurture.demo.visits import BROWSER
 from leadnurture.store.tables import metadata
 from tests.demo.conftest import Play
 
-# The fixture plays for all of them, in one process.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("play")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 WEEKS = timedelta(weeks=54, days=2)
 MOST_WAVES = 200
 """Half a second each: so many fit into a demo of three minutes, with time left for the mails."""

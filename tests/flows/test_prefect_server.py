@@ -7,7 +7,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from leadnurture.settings import Settings
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.browser
 
 
 def test_its_pages_ask_no_other_host(

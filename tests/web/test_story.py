@@ -50,7 +50,7 @@ WHY: Final = {
     "Moved from invite to report": "on registered, in series",
     "Paused at report of Scaling in practice": "replied, in series",
     "Went on at report of Scaling in practice": "reply sorted by dana, in series",
-    "Moved from audit to article": "time is up: declined it before, or what it is about, in series",
+    "Moved from audit to article": "time is up: wants no mail about its topics, in series",
     "Sent Fewer alarms and better nights": (
         "Step article of series. Planned for Thu 10 Dec 2026, 10:00, moved by working hours, pace or a hold. "
         "Show the mail"
@@ -337,7 +337,7 @@ def chooses_what_comes(town: Town, ingrid: Reader) -> None:
     ingrid.press("Save")
     expect(ingrid.page.get_by_role("status")).to_have_text("Gespeichert")
     town.until(on(12, 31, 12))
-    reminder = "Dienstag, 8. Dezember 2026, 15:00 bis 15:45 Uhr: Scaling without downtime"
+    reminder = "Dienstag, 8. Dezember 2026, 15:00 bis 15:45 Uhr: Skalieren ohne Ausfall"
     assert town.subjects_to(INGRID) == [*before, reminder, reminder]
     town.until(on(1, 5, 12))
     assert town.subjects_to(INGRID) == [*before, reminder, reminder, "Von 400 Alarmen in der Woche auf 11"]
