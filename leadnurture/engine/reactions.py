@@ -208,13 +208,16 @@ def _find_leads(connection: Connection) -> None:
     """A message knows its lead and its content; an address finds its lead; the natural key then says who did
     what and when.
     """
+    content = "coalesce(work_reaction.content, m.content)"
+    session = (
+        f"CASE WHEN work_reaction.session IS NULL AND m.session_content = {content} "
+        "THEN m.session ELSE work_reaction.session END"
+    )
     run(
         connection,
-        """
+        f"""
         UPDATE work_reaction
-           SET lead_id = m.lead_id, content = coalesce(work_reaction.content, m.content),
-               session = CASE WHEN work_reaction.session IS NULL AND m.session_content = coalesce(work_reaction.content, m.content)
-                              THEN m.session ELSE work_reaction.session END
+           SET lead_id = m.lead_id, content = {content}, session = {session}, {_known_by("m.lead_id", content, session)}
           FROM message m WHERE m.id = work_reaction.message_id""",
     )
     run(
@@ -222,17 +225,27 @@ def _find_leads(connection: Connection) -> None:
         f"""
         UPDATE work_reaction AS w SET lead_id = coalesce({_BY_ADDRESS_OR_NUMBER}) WHERE w.lead_id IS NULL""",
     )
-    # Standing reactions are one per session, others one per second: the same thing told under a new id. The
-    # key has the instant that was told, so that a clock ahead of ours tells nothing twice.
     run(
         connection,
-        """
-        UPDATE work_reaction SET natural_key =
-               kind || '|' || CAST(lead_id AS VARCHAR) || '|' || coalesce(CAST(message_id AS VARCHAR), '') || '|' || coalesce(content, '')
-               || '|' || coalesce(session, '') || '|' || coalesce(argument, '') || '|' || CAST(at / 1000000 AS VARCHAR),
-               at = CASE WHEN at > recorded_at THEN recorded_at ELSE at END
-         WHERE lead_id IS NOT NULL""",
+        f"""
+        UPDATE work_reaction SET {_known_by("lead_id", "content", "session")}
+         WHERE lead_id IS NOT NULL AND natural_key IS NULL""",
     )
+
+
+def _known_by(lead: str, content: str, session: str) -> str:
+    """Sets the natural key of a reaction: standing ones are one per session, others one per second, so that the
+    same thing told under a new id is known. It has the instant that was told, so that a clock ahead of ours tells
+    nothing twice; what counts is not ahead.
+    """
+    at = "work_reaction.at"
+    words = (
+        "work_reaction.kind", f"CAST({lead} AS VARCHAR)", "coalesce(CAST(work_reaction.message_id AS VARCHAR), '')",
+        f"coalesce({content}, '')", f"coalesce({session}, '')", "coalesce(work_reaction.argument, '')",
+        f"CAST({at} / 1000000 AS VARCHAR)",
+    )  # fmt: skip
+    key = " || '|' || ".join(words)
+    return f"natural_key = {key}, at = CASE WHEN {at} > work_reaction.recorded_at THEN work_reaction.recorded_at ELSE {at} END"
 
 
 def insert_fresh(connection: Connection) -> int:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 
 from leadnurture.domain.vocabulary import MESSAGE_ORDER, MessageStatus, Why
-from leadnurture.engine.sql import lock_leads_of, run, sql
+from leadnurture.engine.sql import among, lock_leads_of, run, sql
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database, note, stage
 from leadnurture.store.work import empty, work_settle
@@ -108,16 +108,23 @@ def _place(status: MessageStatus) -> float:
     return MESSAGE_ORDER.index(status) if status in MESSAGE_ORDER else 99
 
 
+def _few(connection: Connection) -> str:
+    """The enrollments of the mails, where it must be said; SQLite finds them by the join."""
+    mails = "SELECT m.enrollment_id FROM work_settle w JOIN message m ON m.id = w.message_id"
+    return "TRUE" if connection.dialect.name == "sqlite" else among(connection, "enrollment.id", mails)
+
+
 def _begin_waits(connection: Connection, now: datetime) -> None:
     """The silence of a step counts from its mail; a mail whose outcome is unknown may have arrived, so its
     wait begins too.
     """
     run(
         connection,
-        """
+        f"""
         UPDATE enrollment SET deadline_at = coalesce(m.wait_until, :now), due_at = coalesce(m.wait_until, :now)
           FROM work_settle w JOIN message m ON m.id = w.message_id
          WHERE enrollment.id = m.enrollment_id AND enrollment.message_id = m.id
+           AND {_few(connection)}
            AND enrollment.step = m.step AND enrollment.visit = m.visit AND enrollment.acted
            AND enrollment.deadline_at IS NULL AND enrollment.status IN ('active', 'paused')
            AND m.status IN ('unknown', 'sent', 'deferred', 'delivered', 'bounced', 'complained')""",
@@ -128,10 +135,11 @@ def _begin_waits(connection: Connection, now: datetime) -> None:
 def _take_trouble(connection: Connection, now: datetime) -> None:
     run(
         connection,
-        """
+        f"""
         UPDATE enrollment SET trouble = coalesce(w.why, m.status), due_at = :now
           FROM work_settle w JOIN message m ON m.id = w.message_id
          WHERE enrollment.id = m.enrollment_id AND enrollment.message_id = m.id
+           AND {_few(connection)}
            AND enrollment.step = m.step AND enrollment.visit = m.visit AND enrollment.acted
            AND enrollment.deadline_at IS NULL AND enrollment.status IN ('active', 'paused')
            AND m.status IN ('failed', 'cancelled')""",

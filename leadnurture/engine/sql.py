@@ -119,6 +119,17 @@ def lock_lead_of(
     return int(lead_id)
 
 
+def among(connection: Connection, column: str, rows: str) -> str:
+    """Whether a column is one of few values, those of a sub-select of ours.
+
+    PostgreSQL gets them as an array, which it looks up by an index whatever it believes of its tables; as rows it
+    may go through all that waits to find them.
+    """
+    return (
+        f"{column} IN ({rows})" if connection.dialect.name == "sqlite" else f"{column} = ANY(ARRAY({rows}))"
+    )
+
+
 def lock_leads_of(connection: Connection, leads: str) -> None:
     """The same for the leads of a sub-select of ours."""
     if connection.dialect.name != "sqlite":

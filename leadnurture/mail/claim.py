@@ -16,7 +16,14 @@ from sqlalchemy import Connection, text
 from leadnurture.domain.definitions import Definitions
 from leadnurture.domain.language import readers
 from leadnurture.domain.vocabulary import GONE_STATUSES, SESSION_KINDS
-from leadnurture.engine import Settled, about_unwanted, current_definitions, lock_leads, settle_messages
+from leadnurture.engine import (
+    Settled,
+    about_unwanted,
+    among,
+    current_definitions,
+    lock_leads,
+    settle_messages,
+)
 from leadnurture.mail.freeze import Freezer, Frozen
 from leadnurture.mail.moving import move
 from leadnurture.store import stage
@@ -229,7 +236,7 @@ def _judge(connection: Connection, definitions: Definitions, owner: str, now: da
               LEFT JOIN calendar_day b
                      ON b.zone = l.zone AND b.day = d.day - {MONTH} + 1 AND v.mails IS NOT NULL
              WHERE m.status = 'planned' AND m.send_at <= :now
-               AND m.lead_id IN (SELECT lead_id FROM work_pick)"""),  # noqa: S608 - our own words
+               AND {among(connection, "m.lead_id", "SELECT lead_id FROM work_pick")}"""),  # noqa: S608 - our own words
         {"owner": owner, "now": to_micros(now), **values, **languages},
     )
 

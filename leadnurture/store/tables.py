@@ -565,6 +565,7 @@ class Message(Row, table=True):
         Index(
             "ix_message_planned",
             "send_at",
+            "id",
             sqlite_where=text("status = 'planned'"),
             postgresql_where=text("status = 'planned'"),
         ),

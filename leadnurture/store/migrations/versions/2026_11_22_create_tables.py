@@ -431,7 +431,7 @@ def _create_journeys() -> None:
     op.create_index(
         "uq_message_seat", "message", ["seat_id", "occasion"], unique=True, **only("occasion IS NOT NULL")
     )
-    op.create_index("ix_message_planned", "message", ["send_at"], **only("status = 'planned'"))
+    op.create_index("ix_message_planned", "message", ["send_at", "id"], **only("status = 'planned'"))
     op.create_index("ix_message_sending", "message", ["lease_until"], **only("status = 'sending'"))
 
 
