@@ -54,7 +54,7 @@ from leadnurture.engine.reactions import NewReaction, Recorded, record_in, recor
 from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, sort_reply
 from leadnurture.engine.rescoring import Comparison, Crossing, Rescored, compare_agreements, rescore
 from leadnurture.engine.sending import Settled, settle_by_hand, settle_messages
-from leadnurture.engine.sql import among, lock_leads, wake_leads
+from leadnurture.engine.sql import few, lock_leads, wake_leads
 from leadnurture.engine.told_leads import LeadInput
 from leadnurture.engine.vacancy import Obstacle, obstacle_of
 from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
@@ -99,7 +99,6 @@ __all__ = [
     "about_unwanted",
     "add_note",
     "addresses_of",
-    "among",
     "answer",
     "apply_definitions",
     "asked_by_mail",
@@ -111,6 +110,7 @@ __all__ = [
     "current_definitions",
     "decide_handoff",
     "feedback_answers",
+    "few",
     "find_lead",
     "finish_wave",
     "import_leads",

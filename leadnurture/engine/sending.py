@@ -10,7 +10,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 
 from leadnurture.domain.vocabulary import MESSAGE_ORDER, MessageStatus, Why
-from leadnurture.engine.sql import among, lock_leads_of, run, sql
+from leadnurture.engine.sql import few, lock_leads_of, run, sql
 from leadnurture.errors import InvalidInputError, NotFoundError
 from leadnurture.store import Database, note, stage
 from leadnurture.store.work import empty, work_settle
@@ -54,7 +54,7 @@ def settle_messages(connection: Connection, outcomes: Sequence[Settled], now: da
                sent_at = CASE WHEN w.status IN ('sent', 'deferred', 'delivered', 'bounced', 'complained', 'unknown')
                               THEN coalesce(message.sent_at, message.attempt_at, :now) ELSE message.sent_at END
           FROM work_settle w
-         WHERE w.message_id = message.id
+         WHERE w.message_id = message.id AND {few(connection, "message.id", "SELECT message_id FROM work_settle")}
            AND (({PLACE_OF.format("w.status")} > {PLACE_OF.format("message.status")} AND w.status NOT IN ('failed', 'cancelled')
                  AND message.status NOT IN ('failed', 'cancelled'))
                 OR (w.status IN ('failed', 'cancelled') AND message.status IN ('planned', 'sending', 'unknown'))
@@ -108,10 +108,7 @@ def _place(status: MessageStatus) -> float:
     return MESSAGE_ORDER.index(status) if status in MESSAGE_ORDER else 99
 
 
-def _few(connection: Connection) -> str:
-    """The enrollments of the mails, where it must be said; SQLite finds them by the join."""
-    mails = "SELECT m.enrollment_id FROM work_settle w JOIN message m ON m.id = w.message_id"
-    return "TRUE" if connection.dialect.name == "sqlite" else among(connection, "enrollment.id", mails)
+_OF_MAILS: Final = "SELECT m.enrollment_id FROM work_settle w JOIN message m ON m.id = w.message_id"
 
 
 def _begin_waits(connection: Connection, now: datetime) -> None:
@@ -124,7 +121,7 @@ def _begin_waits(connection: Connection, now: datetime) -> None:
         UPDATE enrollment SET deadline_at = coalesce(m.wait_until, :now), due_at = coalesce(m.wait_until, :now)
           FROM work_settle w JOIN message m ON m.id = w.message_id
          WHERE enrollment.id = m.enrollment_id AND enrollment.message_id = m.id
-           AND {_few(connection)}
+           AND {few(connection, "enrollment.id", _OF_MAILS)}
            AND enrollment.step = m.step AND enrollment.visit = m.visit AND enrollment.acted
            AND enrollment.deadline_at IS NULL AND enrollment.status IN ('active', 'paused')
            AND m.status IN ('unknown', 'sent', 'deferred', 'delivered', 'bounced', 'complained')""",
@@ -139,7 +136,7 @@ def _take_trouble(connection: Connection, now: datetime) -> None:
         UPDATE enrollment SET trouble = coalesce(w.why, m.status), due_at = :now
           FROM work_settle w JOIN message m ON m.id = w.message_id
          WHERE enrollment.id = m.enrollment_id AND enrollment.message_id = m.id
-           AND {_few(connection)}
+           AND {few(connection, "enrollment.id", _OF_MAILS)}
            AND enrollment.step = m.step AND enrollment.visit = m.visit AND enrollment.acted
            AND enrollment.deadline_at IS NULL AND enrollment.status IN ('active', 'paused')
            AND m.status IN ('failed', 'cancelled')""",

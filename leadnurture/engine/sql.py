@@ -119,15 +119,13 @@ def lock_lead_of(
     return int(lead_id)
 
 
-def among(connection: Connection, column: str, rows: str) -> str:
-    """Whether a column is one of few values, those of a sub-select of ours.
+def few(connection: Connection, column: str, rows: str) -> str:
+    """Says of a join with a work table once more that it is about few rows, those of a sub-select of ours.
 
-    PostgreSQL gets them as an array, which it looks up by an index whatever it believes of its tables; as rows it
-    may go through all that waits to find them.
+    PostgreSQL looks an array up by an index whatever it believes of its tables; joined by rows alone it goes
+    through all that waits as long as it knows no numbers of a table that fills. SQLite is told sizes.
     """
-    return (
-        f"{column} IN ({rows})" if connection.dialect.name == "sqlite" else f"{column} = ANY(ARRAY({rows}))"
-    )
+    return "TRUE" if connection.dialect.name == "sqlite" else f"{column} = ANY(ARRAY({rows}))"
 
 
 def lock_leads_of(connection: Connection, leads: str) -> None:

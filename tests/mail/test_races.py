@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection, select, text
 
-from leadnurture.engine import NewReaction, lock_leads, record_in
+from leadnurture.engine import NewReaction, Settled, lock_leads, record_in, settle_messages
 from leadnurture.mail import deliver
 from leadnurture.mail.claim import Claimed, claim, reserve
 from leadnurture.mail.freeze import Freezer
@@ -131,6 +131,28 @@ def test_ten_thousand_mails_race_the_unsubscribes_of_half_of_their_readers(race:
     assert len(too_late) > 500
     assert len(sent) > 5_000
     assert len(sent) + len(too_late) == len(leads)
+
+
+READ = text("""
+    SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_xact_user_tables
+     WHERE relname IN ('message', 'enrollment', 'lead')""")
+
+
+def test_a_claim_reads_its_own_mails_among_many_that_are_due(race: Scene) -> None:
+    """On tables that PostgreSQL knows no numbers of, as in the first minute of a company."""
+    crowd(race, 20_000)
+    freezer = Freezer(LINKS)
+    read = []
+    for _ in range(3):
+        with race.database.write() as connection:
+            freezer.load(connection)
+            before = connection.execute(READ).scalar_one()
+            picks = reserve(connection, "me", NOW, MACHINE, UNTIL, 20)
+            claimed = claim(connection, "me", picks, freezer, NOW, UNTIL)
+            outcomes = [Settled(mail.message_id, "sent") for mail in claimed.mails]
+            assert settle_messages(connection, outcomes, NOW) == 20
+            read.append(connection.execute(READ).scalar_one() - before)
+    assert max(read) < 1_000, read
 
 
 def test_an_unsubscribe_that_is_told_by_its_row_alone_is_seen_too(race: Scene) -> None:
