@@ -157,8 +157,12 @@ def measure(leg: Callable[[Database], None], database: Database) -> dict[str, An
     return {
         "seconds": seconds,
         "statements": statements,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": _peak_mb(),
     }
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _prove(connection: Connection) -> None:
@@ -190,9 +194,9 @@ QUESTIONS: Final[dict[str, Callable[[Database, int], float]]] = {
     "inbox-floor": floor_leg,
     "record": record_leg,
     "record-floor": record_floor_leg,
-    "hooks": lambda database, _: hook_leg(database, beside_wave=True),
-    "hooks-alone": lambda database, _: hook_leg(database, beside_wave=False),
 }
+HOOKS: Final = {"hooks": True, "hooks-alone": False}
+"""Whether a wave runs beside the posts."""
 
 
 def main() -> None:
@@ -205,15 +209,15 @@ def main() -> None:
         read_for_ever(open_database(url))
     database = prepare(url, 1 if leg == "probe" else -(-leads // PER_LEAD.get(leg, 1)))
     gc.freeze()  # as the processes of the product do
-    if leg in QUESTIONS:
-        seconds = QUESTIONS[leg](database, leads)
-        found = {
-            "seconds": seconds,
-            "statements": 0,
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        }
-    else:
+    if leg in LEGS:
         found = measure(LEGS[leg], database)
+    else:
+        told = (
+            hook_leg(database, beside_wave=HOOKS[leg])
+            if leg in HOOKS
+            else {"seconds": QUESTIONS[leg](database, leads)}
+        )
+        found = {**told, "statements": 0, "peak_mb": _peak_mb()}
     print(json.dumps(found))
     database.dispose()
 

@@ -24,6 +24,8 @@ from leadnurture.store.instants import to_micros
 
 PROBES: Final = 20
 POSTS: Final = 300
+FIRST_POSTS: Final = 50
+"""Of these the slowest is told."""
 MAILS: Final = 1_000
 EVENTS: Final = 2_600
 """Of one post: so many make 768 kB."""
@@ -74,8 +76,8 @@ def _fill_waiting(database: Database, leads: int) -> None:
         connection.exec_driver_sql("ANALYZE")
 
 
-def hook_leg(database: Database, *, beside_wave: bool) -> float:
-    """The time within which 99 of 100 posts are verified, kept, committed and so answered.
+def hook_leg(database: Database, *, beside_wave: bool) -> dict[str, float]:
+    """The time within which 99 of 100 posts are verified, kept, committed and so answered, and the slowest of the first.
 
     Beside it one process reads them, as a worker does, and another takes everybody through the program.
     """
@@ -102,7 +104,7 @@ def hook_leg(database: Database, *, beside_wave: bool) -> float:
     for process in (course, reader):
         process.terminate()
         process.wait()
-    return sorted(taken)[POSTS * 99 // 100 - 1]
+    return {"seconds": sorted(taken)[POSTS * 99 // 100 - 1], "slowest": max(taken[:FIRST_POSTS])}
 
 
 def read_for_ever(database: Database) -> None:

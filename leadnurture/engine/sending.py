@@ -108,9 +108,6 @@ def _place(status: MessageStatus) -> float:
     return MESSAGE_ORDER.index(status) if status in MESSAGE_ORDER else 99
 
 
-_OF_MAILS: Final = "SELECT m.enrollment_id FROM work_settle w JOIN message m ON m.id = w.message_id"
-
-
 def _begin_waits(connection: Connection, now: datetime) -> None:
     """The silence of a step counts from its mail; a mail whose outcome is unknown may have arrived, so its
     wait begins too.
@@ -119,11 +116,7 @@ def _begin_waits(connection: Connection, now: datetime) -> None:
         connection,
         f"""
         UPDATE enrollment SET deadline_at = coalesce(m.wait_until, :now), due_at = coalesce(m.wait_until, :now)
-          FROM work_settle w JOIN message m ON m.id = w.message_id
-         WHERE enrollment.id = m.enrollment_id AND enrollment.message_id = m.id
-           AND {few(connection, "enrollment.id", _OF_MAILS)}
-           AND enrollment.step = m.step AND enrollment.visit = m.visit AND enrollment.acted
-           AND enrollment.deadline_at IS NULL AND enrollment.status IN ('active', 'paused')
+          {_which_wait_for_theirs(connection)}
            AND m.status IN ('unknown', 'sent', 'deferred', 'delivered', 'bounced', 'complained')""",
         now=now,
     )
@@ -134,11 +127,18 @@ def _take_trouble(connection: Connection, now: datetime) -> None:
         connection,
         f"""
         UPDATE enrollment SET trouble = coalesce(w.why, m.status), due_at = :now
-          FROM work_settle w JOIN message m ON m.id = w.message_id
-         WHERE enrollment.id = m.enrollment_id AND enrollment.message_id = m.id
-           AND {few(connection, "enrollment.id", _OF_MAILS)}
-           AND enrollment.step = m.step AND enrollment.visit = m.visit AND enrollment.acted
-           AND enrollment.deadline_at IS NULL AND enrollment.status IN ('active', 'paused')
+          {_which_wait_for_theirs(connection)}
            AND m.status IN ('failed', 'cancelled')""",
         now=now,
     )
+
+
+def _which_wait_for_theirs(connection: Connection) -> str:
+    """The enrollments that still stand at the step whose mail was settled, and have not begun to wait."""
+    settled = "work_settle w JOIN message m ON m.id = w.message_id"
+    return f"""
+          FROM {settled}
+         WHERE enrollment.id = m.enrollment_id AND enrollment.message_id = m.id
+           AND {few(connection, "enrollment.id", f"SELECT m.enrollment_id FROM {settled}")}
+           AND enrollment.step = m.step AND enrollment.visit = m.visit AND enrollment.acted
+           AND enrollment.deadline_at IS NULL AND enrollment.status IN ('active', 'paused')"""

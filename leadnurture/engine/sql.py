@@ -99,6 +99,12 @@ def lock_leads(connection: Connection, lead_ids: Sequence[int], *, may_be_gone: 
             raise LostRaceError
 
 
+def lock_leads_of(connection: Connection, leads: str) -> None:
+    """The same for the leads of a sub-select of ours."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(sql(f"SELECT id FROM lead WHERE id IN ({leads}) ORDER BY id FOR NO KEY UPDATE"))
+
+
 def lock_lead_of(
     connection: Connection,
     rows: Table,
@@ -126,12 +132,6 @@ def few(connection: Connection, column: str, rows: str) -> str:
     through all that waits as long as it knows no numbers of a table that fills. SQLite is told sizes.
     """
     return "TRUE" if connection.dialect.name == "sqlite" else f"{column} = ANY(ARRAY({rows}))"
-
-
-def lock_leads_of(connection: Connection, leads: str) -> None:
-    """The same for the leads of a sub-select of ours."""
-    if connection.dialect.name != "sqlite":
-        connection.execute(sql(f"SELECT id FROM lead WHERE id IN ({leads}) ORDER BY id FOR NO KEY UPDATE"))
 
 
 def wake_leads(connection: Connection, lead_ids: Sequence[int], at: datetime) -> None:
