@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, select
 
-from leadnurture.engine.sql import lock_leads, run
+from leadnurture.engine.sql import lock_leads, merely, run
 from leadnurture.errors import NotFoundError
 from leadnurture.store import LostRaceError
 from leadnurture.store.tables import Lead, LeadKey
@@ -86,13 +86,21 @@ def leads_by_key(connection: Connection, system: str, told: Collection[str]) -> 
 def addresses_of(connection: Connection, lead_id: int) -> tuple[str, ...]:
     """Every address of a lead as it is matched, the main one first."""
     main = select(lead.c.email_key).where(lead.c.id == lead_id)
-    others = select(keys.c.key).where(keys.c.lead_id == lead_id, keys.c.system == EMAIL).order_by(keys.c.key)
+    others = (
+        select(keys.c.key)
+        .where(keys.c.lead_id == lead_id, merely(keys.c.system) == EMAIL)
+        .order_by(keys.c.key)
+    )
     return (*connection.scalars(main), *connection.scalars(others))
 
 
 def numbers_of(connection: Connection, lead_id: int) -> tuple[int, ...]:
     """Every number of a lead, that of now first."""
-    former = select(keys.c.key).where(keys.c.lead_id == lead_id, keys.c.system == FORMER).order_by(keys.c.key)
+    former = (
+        select(keys.c.key)
+        .where(keys.c.lead_id == lead_id, merely(keys.c.system) == FORMER)
+        .order_by(keys.c.key)
+    )
     return (lead_id, *map(int, connection.scalars(former)))
 
 
@@ -110,7 +118,7 @@ def spread_suppression(connection: Connection, leads: str) -> int:
         WITH address (lead_id, key) AS (
              SELECT id, email_key FROM lead WHERE id IN ({leads})
               UNION ALL
-             SELECT lead_id, key FROM lead_key WHERE system = 'email' AND lead_id IN ({leads}))
+             SELECT lead_id, key FROM lead_key WHERE system || '' = 'email' AND lead_id IN ({leads}))
         INSERT INTO suppression (email_key, reason, at)
         SELECT his.key, max(s.reason), min(s.at)
           FROM address his JOIN address one ON one.lead_id = his.lead_id JOIN suppression s ON s.email_key = one.key

@@ -47,7 +47,7 @@ from leadnurture.engine.current import current_definitions
 from leadnurture.engine.identity import BY_ADDRESS, BY_NUMBER, email_key
 from leadnurture.engine.seats import follow_seats
 from leadnurture.engine.sending import PLACE_OF
-from leadnurture.engine.sql import lock_leads_of, run, some, sql
+from leadnurture.engine.sql import lock_leads_of, merely, run, some, sql
 from leadnurture.engine.vacancy import Obstacle, refuse_wishes
 from leadnurture.errors import InvalidInputError
 from leadnurture.store import Database, LostRaceError, stage
@@ -140,8 +140,9 @@ def record_in(
             _row(position, _said_fully(one, definitions, now), now, settle)
             for position, one in enumerate(reactions)
         ],
+        _WITH_MESSAGES,
     )
-    _find_leads(connection)
+    _find_other_leads(connection)
     lock_leads_of(connection, "SELECT lead_id FROM work_reaction")
     moved = f"SELECT count(*) FROM work_reaction w WHERE w.lead_id IS DISTINCT FROM {_WHOSE}"
     if connection.dialect.name != "sqlite" and connection.execute(sql(moved)).scalar_one():
@@ -192,7 +193,6 @@ def _row(position: int, reaction: NewReaction, now: datetime, settle: timedelta)
         "counts_at": now + settle if reaction.kind == "clicked" else now,
         "source": reaction.source,
         "key": f"{reaction.source}:{reaction.key}",
-        "natural_key": None,
         "agent": reaction.agent,
         "is_wish": reaction.is_wish or None,
     }
@@ -204,48 +204,47 @@ _WHOSE: Final = (
 )
 
 
-def _find_leads(connection: Connection) -> None:
-    """A message knows its lead and its content; an address finds its lead; the natural key then says who did
-    what and when.
+def _known_by(told: str, lead: str, content: str, session: str) -> tuple[str, str]:
+    """The natural key of a reaction and its instant: standing ones are one per session, others one per second, so that
+    the same thing told under a new id is known. It has the instant that was told, so that a clock ahead of ours tells
+    nothing twice; what counts is not ahead.
     """
-    content = "coalesce(work_reaction.content, m.content)"
-    session = (
-        f"CASE WHEN work_reaction.session IS NULL AND m.session_content = {content} "
-        "THEN m.session ELSE work_reaction.session END"
-    )
-    run(
-        connection,
-        f"""
-        UPDATE work_reaction
-           SET lead_id = m.lead_id, content = {content}, session = {session}, {_known_by("m.lead_id", content, session)}
-          FROM message m WHERE m.id = work_reaction.message_id""",
-    )
+    words = (
+        f"{told}.kind", f"CAST({lead} AS VARCHAR)", f"coalesce(CAST({told}.message_id AS VARCHAR), '')",
+        f"coalesce({content}, '')", f"coalesce({session}, '')", f"coalesce({told}.argument, '')",
+        f"CAST({told}.at / 1000000 AS VARCHAR)",
+    )  # fmt: skip
+    at = f"CASE WHEN {told}.at > {told}.recorded_at THEN {told}.recorded_at ELSE {told}.at END"
+    return " || '|' || ".join(words), at
+
+
+_CONTENT: Final = "coalesce(told.content, m.content)"
+_SESSION: Final = (
+    f"CASE WHEN told.session IS NULL AND m.session_content = {_CONTENT} THEN m.session ELSE told.session END"
+)
+_KEY, _AT = _known_by("told", "m.lead_id", _CONTENT, _SESSION)
+# A message knows its lead and its content. Without a lead there is no key yet.
+_WITH_MESSAGES: Final = f"""
+    INSERT INTO work_reaction (position, lead_id, named_id, message_id, email_key, kind, content, session, argument, at, recorded_at, counts_at,
+                               source, key, natural_key, agent, is_wish)
+    SELECT told.position, m.lead_id, told.named_id, told.message_id, told.email_key, told.kind, {_CONTENT}, {_SESSION}, told.argument,
+           CASE WHEN m.lead_id IS NULL THEN told.at ELSE {_AT} END, told.recorded_at, told.counts_at, told.source, told.key, {_KEY},
+           told.agent, told.is_wish
+      FROM told LEFT JOIN message m ON m.id = told.message_id"""
+
+
+def _find_other_leads(connection: Connection) -> None:
+    """An address or a number finds its lead; the natural key then says who did what and when."""
     run(
         connection,
         f"""
         UPDATE work_reaction AS w SET lead_id = coalesce({_BY_ADDRESS_OR_NUMBER}) WHERE w.lead_id IS NULL""",
     )
+    key, at = _known_by("work_reaction", "lead_id", "content", "session")
     run(
         connection,
-        f"""
-        UPDATE work_reaction SET {_known_by("lead_id", "content", "session")}
-         WHERE lead_id IS NOT NULL AND natural_key IS NULL""",
+        f"UPDATE work_reaction SET natural_key = {key}, at = {at} WHERE lead_id IS NOT NULL AND natural_key IS NULL",
     )
-
-
-def _known_by(lead: str, content: str, session: str) -> str:
-    """Sets the natural key of a reaction: standing ones are one per session, others one per second, so that the
-    same thing told under a new id is known. It has the instant that was told, so that a clock ahead of ours tells
-    nothing twice; what counts is not ahead.
-    """
-    at = "work_reaction.at"
-    words = (
-        "work_reaction.kind", f"CAST({lead} AS VARCHAR)", "coalesce(CAST(work_reaction.message_id AS VARCHAR), '')",
-        f"coalesce({content}, '')", f"coalesce({session}, '')", "coalesce(work_reaction.argument, '')",
-        f"CAST({at} / 1000000 AS VARCHAR)",
-    )  # fmt: skip
-    key = " || '|' || ".join(words)
-    return f"natural_key = {key}, at = CASE WHEN {at} > work_reaction.recorded_at THEN work_reaction.recorded_at ELSE {at} END"
 
 
 def insert_fresh(connection: Connection) -> int:
@@ -357,7 +356,11 @@ def point_rows(agreement: Agreement, rule: EngagementRule, told: FromClause) -> 
     )
     subject = func.coalesce(func.nullif(by_day, ""), func.coalesce(told.c.argument, ""))
     lives = agreement.live.microseconds if agreement.live is not None and rule.points > 0 else None
-    wanted = [told.c.reaction_id.is_not(None), told.c.kind == reacted.kind, lead.c.track == agreement.track]
+    wanted = [
+        told.c.reaction_id.is_not(None),
+        told.c.kind == reacted.kind,
+        merely(lead.c.track) == agreement.track,
+    ]
     if reacted.about is not None:
         wanted.append(told.c.content == reacted.about)
     if reacted.argument is not None:
@@ -445,7 +448,7 @@ def _suppress(connection: Connection, now: datetime) -> None:
           FROM (SELECT l.email_key, w.kind FROM work_reaction w JOIN lead l ON l.id = w.lead_id
                  WHERE {ending} AND (w.kind <> 'bounced' OR coalesce({bounced}, l.email_key) = l.email_key)
                  UNION ALL
-                SELECT k.key, w.kind FROM work_reaction w JOIN lead_key k ON k.lead_id = w.lead_id AND k.system = 'email'
+                SELECT k.key, w.kind FROM work_reaction w JOIN lead_key k ON k.lead_id = w.lead_id AND k.system || '' = 'email'
                  WHERE {ending} AND (w.kind <> 'bounced' OR {bounced} = k.key)) AS his
          WHERE TRUE GROUP BY email_key ORDER BY email_key
             ON CONFLICT (email_key) DO UPDATE SET reason = excluded.reason WHERE suppression.reason < excluded.reason""",

@@ -72,11 +72,12 @@ def announce(
 
     For `apply`, after it has written the sessions. Fourteen statements at most, whatever the size.
     """
-    seated = """
-        content_session n
-          JOIN standing s ON s.content = n.content AND s.session = n.name AND s.kind = 'registered' AND s.seat_id IS NOT NULL"""
-    ahead = "(n.starts_at > {0} OR n.before_at > {0})"
-    lock_leads_of(connection, f"SELECT s.lead_id FROM {seated} WHERE {ahead.format(to_micros(now))}")
+    # Sessions that are ahead are few, seats of all the years many: CROSS tells SQLite where to begin.
+    seated = f"""
+        (SELECT n.*, s.lead_id, s.seat_id FROM content_session n CROSS JOIN standing s
+          WHERE (n.starts_at > {to_micros(now)} OR n.before_at > {to_micros(now)}) AND s.content = n.content
+            AND s.session = n.name AND s.kind = 'registered' AND s.seat_id IS NOT NULL) AS s"""
+    lock_leads_of(connection, f"SELECT lead_id FROM {seated}")
     empty(connection, work_seat, work_session)
     stage(
         connection, work_session, [{"content": content, "session": session} for content, session in changed]
@@ -85,14 +86,13 @@ def announce(
         connection,
         f"""
         INSERT INTO work_seat (lead_id, content, session, track, zone, seat_id, starts_at, before_at, sequence, news)
-        SELECT s.lead_id, s.content, s.session, l.track, {ZONE}, s.seat_id, n.starts_at, n.before_at, n.sequence,
-               CASE WHEN w.session IS NULL THEN NULL WHEN n.starts_at IS NULL THEN 'cancelled' ELSE 'moved' END
+        SELECT s.lead_id, s.content, s.name, l.track, {ZONE}, s.seat_id, s.starts_at, s.before_at, s.sequence,
+               CASE WHEN w.session IS NULL THEN NULL WHEN s.starts_at IS NULL THEN 'cancelled' ELSE 'moved' END
           FROM {seated}
           JOIN lead l ON l.id = s.lead_id
           JOIN content c ON c.name = s.content
-          LEFT JOIN work_session w ON w.content = n.content AND w.session = n.name
-         WHERE {ahead.format(":now")}""",
-        now=now, zone=definitions.company.zone,
+          LEFT JOIN work_session w ON w.content = s.content AND w.session = s.name""",
+        zone=definitions.company.zone,
     )  # fmt: skip
     if not seats:
         return

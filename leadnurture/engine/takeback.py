@@ -233,8 +233,8 @@ def _restore(connection: Connection, now: datetime) -> None:
     run(
         connection,
         """
-        DELETE FROM way_back WHERE EXISTS (
-            SELECT 1 FROM work_back k WHERE k.enrollment_id = way_back.enrollment_id AND way_back.id >= k.way_id)""",
+        DELETE FROM way_back WHERE id IN (
+            SELECT b.id FROM work_back k JOIN way_back b ON b.enrollment_id = k.enrollment_id WHERE b.id >= k.way_id)""",
     )
 
 
@@ -253,7 +253,7 @@ def _find_stages(connection: Connection, definitions: Definitions, now: datetime
         empty(connection, work_lead)
         losers = run(
             connection,
-            f"INSERT INTO work_lead (lead_id, zone) SELECT id, zone FROM lead WHERE track = :track AND id IN ({LOSERS})",
+            f"INSERT INTO work_lead (lead_id, zone) SELECT id, zone FROM lead WHERE track || '' = :track AND id IN ({LOSERS})",
             track=agreement.track,
         )
         if losers:

@@ -187,7 +187,7 @@ def claim(
 def _judge(connection: Connection, definitions: Definitions, owner: str, now: datetime) -> None:
     """Fills `work_claim` with all that is due to the leads: one mail takes the place of another."""
     empty(connection, work_claim)
-    # `|| ''` below keeps PostgreSQL from the index of all that is planned.
+    # `|| ''` keeps PostgreSQL from the index of all that is planned, SQLite from that of a track's leads.
     rules, values = _rules(definitions)
     locale, languages = _locale(definitions)
     connection.execute(
@@ -224,7 +224,7 @@ def _judge(connection: Connection, definitions: Definitions, owner: str, now: da
               FROM message m
               JOIN lead l ON l.id = m.lead_id
               LEFT JOIN enrollment e ON e.id = m.enrollment_id
-              JOIN ({rules}) r ON r.track = l.track
+              JOIN ({rules}) r ON r.track = l.track || ''
               LEFT JOIN work_pick p ON p.message_id = m.id
               LEFT JOIN suppression s ON s.email_key = l.email_key
               LEFT JOIN preference v ON v.lead_id = l.id

@@ -141,8 +141,9 @@ def handoff(connection: Connection, handoff_id: int, now: datetime) -> HandoffRo
 
 
 def _almost(track: str, limit: int) -> Any:  # noqa: ANN401 - a select of many columns
-    joined = select(ALMOST).join(LEAD, LEAD.c.id == ALMOST.c.lead_id)
-    return joined.where(LEAD.c.track == track).order_by(LEAD.c.score.desc(), LEAD.c.id).limit(limit)
+    joined = select(ALMOST).join(LEAD, LEAD.c.id == engine.merely(ALMOST.c.lead_id))
+    is_of_track = engine.merely(LEAD.c.track) == track
+    return joined.where(is_of_track).order_by(LEAD.c.score.desc(), LEAD.c.id).limit(limit)
 
 
 def _told(

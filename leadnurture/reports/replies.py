@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from leadnurture import engine
 from leadnurture.profile.evidence import name_of
 from leadnurture.store.tables import metadata
 
@@ -48,11 +49,11 @@ def unsorted_replies(connection: Connection, *, track: str | None = None) -> tup
         .outerjoin(MESSAGE, MESSAGE.c.id == REPLY.c.message_id)
         .outerjoin(CONTENT, CONTENT.c.name == MESSAGE.c.content)
         .where(REPLY.c.sorted_at.is_(None))
-        .order_by(REPLY.c.id)
+        .order_by(engine.merely(REPLY.c.id))
         .limit(MOST)
     )
     if track is not None:
-        question = question.where(LEAD.c.track == track)
+        question = question.where(engine.merely(LEAD.c.track) == track)
     return tuple(
         ReplyRow(
             id=row.id,

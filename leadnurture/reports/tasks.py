@@ -100,7 +100,7 @@ def _waiting(question: Select[Any], track: str | None) -> Select[Any]:
         .outerjoin(SUPPRESSION, SUPPRESSION.c.email_key == LEAD.c.email_key)
         .where(TASK.c.status == "open", engine.waits_for_task())
     )
-    return found if track is None else found.where(LEAD.c.track == track)
+    return found if track is None else found.where(engine.merely(LEAD.c.track) == track)
 
 
 def _pairs(connection: Connection, question: Select[Any]) -> Mapping[int, list[str]]:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -36,6 +37,7 @@ RETRIED: Final = frozenset({"40001", "40P01", "23503"})
 # What SQLite and PostgreSQL say when there is nothing to work with: no server, no file, no rights, no database.
 UNAVAILABLE: Final = ("connection", "unable to open database", "readonly database", "file is not a database")
 BUSY_MILLISECONDS: Final = 30_000
+POSTGRESQL: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own
 MOST_VALUES: Final = 32_766
 """So many values SQLite binds in one statement, unless it was built otherwise."""
 # How many rows an INSERT … SELECT touched is asked everywhere; SQLAlchemy forgets it unless told.
@@ -231,32 +233,63 @@ def _translated() -> Iterator[None]:
         raise
 
 
-def stage(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+def stage(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, object]], through: str = ""
+) -> None:
     """Fills a work table with rows by one statement, whatever their number.
 
     Not `executemany`: that one gives the interpreter lock away per row and waits for it. The keys of the first
-    row name the columns; what is None in every row is left out. Instants may be datetimes or microseconds.
+    row name the columns; what is the same in every row is told once. Instants may be datetimes or microseconds.
+    `through` is an INSERT of ours that fills the table from the rows, which it knows as `told`, and from others.
     """
     if not rows:
         return
-    columns = [table.c[name] for name in rows[0] if any(row[name] is not None for row in rows)]
-    values = list(zip(*(_cells(column, rows) for column in columns), strict=True))
-    names = ", ".join(f'"{column.name}"' for column in columns)
-    into = f"INSERT INTO {table.name} ({names})"
-    if connection.dialect.name != "sqlite":
-        document = [dict(zip([column.name for column in columns], row, strict=True)) for row in values]
-        typed = ", ".join(f'"{column.name}" {column.type.compile(connection.dialect)}' for column in columns)
-        source = f"SELECT {names} FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS staged({typed})"
-        connection.execute(text(f"{into} {source}"), {"rows": json.dumps(document)})
-    elif len(rows) * len(columns) <= MOST_VALUES:
-        # Five times as fast as a document, which SQLite parses anew for every value.
-        places = f"({', '.join('?' * len(columns))})"
-        source = f"VALUES {', '.join([places] * len(rows))}"
-        connection.exec_driver_sql(f"{into} {source}", tuple(chain.from_iterable(values)))
-    else:
-        picked = ", ".join(f"value ->> {place}" for place in range(len(columns)))
-        source = f"SELECT {picked} FROM json_each(:rows)"
-        connection.execute(text(f"{into} {source}"), {"rows": json.dumps(values)})
+    cells = {name: _cells(table.c[name], rows) for name in rows[0]}
+    first = next(iter(cells))
+    same = {
+        name: told[0] for name, told in cells.items() if name != first and told.count(told[0]) == len(rows)
+    }
+    own = {name: told for name, told in cells.items() if name not in same}
+    read = _from_values if connection.dialect.name == "sqlite" else _from_document
+    source, sent = read(table, own, same, list(cells))
+    names = ", ".join(f'"{name}"' for name in cells)
+    filling = (
+        f"WITH told ({names}) AS ({source}) {through}"
+        if through
+        else f"INSERT INTO {table.name} ({names}) {source}"
+    )
+    connection.exec_driver_sql(filling, sent)
+
+
+Told = tuple[str, tuple[object, ...]]
+"""A SELECT of the rows, and what it is sent with."""
+
+
+def _from_values(
+    _: Table, own: Mapping[str, list[object]], same: Mapping[str, object], names: list[str]
+) -> Told:
+    """Rows as SQLite reads them fast: five times as fast as a document, which it parses anew for every value."""
+    rows = list(zip(*own.values(), strict=True))
+    sent: tuple[object, ...] = tuple(chain.from_iterable(rows))
+    row = f"({', '.join('?' * len(own))})"
+    source, cell, begin = f"(VALUES {', '.join([row] * len(rows))})", "column{}", 1
+    if len(sent) + len(same) > MOST_VALUES:
+        source, cell, begin, sent = "json_each(?)", "value ->> {}", 0, (json.dumps(rows),)
+    places = {name: cell.format(place) for place, name in enumerate(own, begin)}
+    shown = ", ".join(places.get(name, "?") for name in names)
+    return f"SELECT {shown} FROM {source}", (*same.values(), *sent)
+
+
+def _from_document(
+    table: Table, own: Mapping[str, list[object]], same: Mapping[str, object], names: list[str]
+) -> Told:
+    """Rows as PostgreSQL reads them fast."""
+    types = {name: table.c[name].type.compile(POSTGRESQL) for name in names}
+    typed = ", ".join(f'"{name}" {types[name]}' for name in own)
+    shown = ", ".join(f"CAST(%s AS {types[name]})" if name in same else f'"{name}"' for name in names)
+    document = json.dumps([dict(zip(own, row, strict=True)) for row in zip(*own.values(), strict=True)])
+    source = f"SELECT {shown} FROM json_to_recordset(CAST(%s AS json)) AS staged({typed})"
+    return source, (*same.values(), document)
 
 
 def _cells(column: Column[Any], rows: Sequence[Mapping[str, object]]) -> list[object]:

@@ -17,7 +17,7 @@ from leadnurture.demo.roles import CALLED_OFF, MOVED
 from leadnurture.demo.stage import change_sessions, set_up
 from leadnurture.demo.visits import Visitor
 from leadnurture.web import create_app
-from tests.demo.plans import Plans
+from tests.plans import Plans
 from tests.web.client import Client
 
 

@@ -12,9 +12,9 @@ from leadnurture import reports
 from leadnurture.engine import Feedback, LeadInput, add_note, merge_leads, record_feedback, undo_merge
 from leadnurture.profile import export_person
 from leadnurture.store import Database, open_database
-from tests.demo.plans import Plans
 from tests.engine.driver import Company, define
 from tests.engine.people import FILES
+from tests.plans import Plans
 
 NOW: Final = datetime(2026, 12, 8, 9, 0, tzinfo=UTC)
 

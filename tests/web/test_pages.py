@@ -4,6 +4,7 @@ import pytest
 
 from leadnurture.engine import judge
 from leadnurture.web import create_app
+from tests.plans import Plans
 from tests.web.client import Client
 from tests.web.conftest import NOW, Desk, SignIn, World
 
@@ -203,3 +204,16 @@ def test_what_cannot_be_judged_is_a_page_that_says_so(
     data = {} if said is None else {"judgement": said}
     assert client.post(f"/clicks/{path}", data=data).status_code == 404
     assert world.everything() == before
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("path", ["/handoffs", "/tasks", "/replies", "/leads/{ingrid}"])
+def test_what_waits_for_people_is_found_without_going_through_all(
+    world: World, client: Client, path: str
+) -> None:
+    world.write_back("ingrid", "Call me")
+    plans = Plans()
+    with plans.watched(world.desk.database.engine):
+        for track in ("", "?track=prospects", "?track=clients"):
+            assert client.get(at(world, path) + track).status_code == 200
+    assert plans.told() == []
