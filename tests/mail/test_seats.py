@@ -400,13 +400,18 @@ def test_the_entry_of_whoever_became_one_with_another_is_moved_and_cancelled(sea
     assert found == [("Lead1@example.org", uid, "REQUEST", 1), ("Lead1@example.org", uid, "CANCEL", 2)]
 
 
-def test_both_entries_of_leads_who_became_one_are_moved_and_cancelled(seats: Seats) -> None:
-    """What reminds him is about one of them, that of the address that is mailed."""
+def both_seated(seats: Seats) -> tuple[int, int, str, str]:
+    """Two leads with a seat each, and the entries in their calendars."""
     one, other = seats.scene.lead(1), seats.scene.lead(2)
     seats.tell(one, "registered")
     seats.tell(other, "registered")
     sent = {mail.to: entry(mail).uid for mail in seats.sent()}
-    mine, his = sent["Lead1@example.org"], sent["Lead2@example.org"]
+    return one, other, sent["Lead1@example.org"], sent["Lead2@example.org"]
+
+
+def test_both_entries_of_leads_who_became_one_are_moved_and_cancelled(seats: Seats) -> None:
+    """What reminds him is about one of them, that of the address that is mailed."""
+    one, other, mine, his = both_seated(seats)
     assert mine != his
     merge_leads(seats.database, one, other, "dana", NOW)
     (reminder,) = seats.sent(before(STARTS_AT, days=1))
@@ -421,11 +426,7 @@ def test_both_entries_of_leads_who_became_one_are_moved_and_cancelled(seats: Sea
 
 def test_entries_are_moved_and_cancelled_of_leads_who_are_two_again(seats: Seats) -> None:
     """One was told of the other's entry while they were one, so he is told of its end as well."""
-    one, other = seats.scene.lead(1), seats.scene.lead(2)
-    seats.tell(one, "registered")
-    seats.tell(other, "registered")
-    sent = {mail.to: entry(mail).uid for mail in seats.sent()}
-    mine, his = sent["Lead1@example.org"], sent["Lead2@example.org"]
+    one, other, mine, his = both_seated(seats)
     merge = merge_leads(seats.database, one, other, "dana", NOW)
     seats.apply(MOVED)
     seats.sent()

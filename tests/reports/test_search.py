@@ -185,7 +185,9 @@ def test_a_search_costs_the_same_among_two_hundred_thousand(database: Database) 
         found, told = asked(database, filters)
         with database.read() as connection:
             for statement, values in told:
-                assert whole_tables(connection, statement, values) == set(), f"{name}: {statement}"
+                # Of a word that half of all have PostgreSQL may as well read all: its numbers are a sample.
+                whole = whole_tables(connection, statement, values)
+                assert whole <= ({"lead"} if name in COMMON else set()), f"{name}: {statement}"
             assert found == plainly(connection, filters), name
         most = MOST_OF_COMMON if name in COMMON else MOST
         assert work_of(database, told) <= most[database.is_sqlite], name
