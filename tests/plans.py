@@ -25,16 +25,21 @@ COMMON: Final = frozenset(
         "step", "system", "topic", "track", "zone",
     }
 )  # fmt: skip
-# What ends at the first rows that fit, is done once a day for all, or goes through what people work off.
+# Of these a part is as good as all; a part of instants is what is due.
+RANKED: Final = frozenset({"id", "rowid", "score"})
+# What a statement with such words may go through, and by what: it ends at the first rows that fit, is done
+# once a day for all, or reads what people work off.
 EXCUSED: Final = (
-    "(SELECT min(e.due_at) FROM enrollment e WHERE e.status = 'active' AND",
-    "ORDER BY m.send_at LIMIT 1",
-    "enrollment.status IN ('active', 'paused') LIMIT",
-    "SELECT DISTINCT lead.zone FROM lead",
-    "ix_reply_unsorted",
-)  # fmt: skip
+    ("(SELECT min(e.due_at) FROM enrollment e", "enrollment by program=? AND step=?"),
+    ("ORDER BY m.send_at LIMIT 1", "message by ix_message_planned"),
+    ("enrollment.status IN ('active', 'paused') LIMIT ?", "enrollment by program=?"),
+    ("SELECT DISTINCT lead.zone FROM lead", "lead by nothing"),
+    ("", "reply by ix_reply_unsorted"),
+)
 _NAMED: Final = re.compile(rf"\b({'|'.join(GROWING)})\b(?:\s+(?:AS\s+)?(\w+))?")
-_GOES: Final = re.compile(r"^(SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+)(?: \((.+)\))?)?")
+_STEP: Final = re.compile(r"^(SCAN|SEARCH) (\w+)(?: USING (.+))?$")
+_INDEX: Final = re.compile(r"INDEX (\w+)")
+_TERM: Final = re.compile(r"(\w+)([=<>])\?")
 
 
 class Plans:
@@ -50,7 +55,7 @@ class Plans:
             f"{table}: {statement}"
             for statement, tables in plain.items()
             for table in tables
-            if not any(words in statement or words in table for words in EXCUSED)
+            if not any(words in statement and table == by for words, by in EXCUSED)
         )
 
     @contextmanager
@@ -70,15 +75,24 @@ class Plans:
         cursor = connection.connection.cursor()
         lines = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", first)]
         cursor.close()
-        # What a foreign key asks of other tables is not executed unless a transaction has broken one.
         named = {name: table for table, alias in _NAMED.findall(statement) for name in (table, alias) if name}
-        found = [_GOES.match(line) for line in lines]
+        if statement.lstrip().startswith("DELETE"):  # each row is looked for in the tables that refer to it
+            named |= {table: table for table in GROWING}
+        found = [_STEP.match(line) for line in lines]
         self.seen[statement] = tuple(
-            f"{named[one[2]]} by {one[4] or one[3] or 'nothing'}"
-            for one in found
-            if one and one[2] in named and (one[1] == "SCAN" or _is_common(one[4] or ""))
+            f"{named[step[2]]} by {_by(step[3] or '')}"
+            for step in found
+            if step and step[2] in named and _is_whole(step[1], step[3] or "")
         )
 
 
-def _is_common(columns: str) -> bool:
-    return {column.removesuffix("=?") for column in columns.split(" AND ")} <= COMMON
+def _by(using: str) -> str:
+    terms, index = _TERM.findall(using), _INDEX.search(using)
+    return " AND ".join(f"{name}{how}?" for name, how in terms) or (index[1] if index else "nothing")
+
+
+def _is_whole(how: str, using: str) -> bool:
+    if how == "SCAN" or using.startswith("AUTOMATIC"):
+        return True
+    terms = _TERM.findall(using)  # none where the least or the greatest alone is read
+    return bool(terms) and all(name in (COMMON if sign == "=" else RANKED) for name, sign in terms)

@@ -72,11 +72,12 @@ def announce(
 
     For `apply`, after it has written the sessions. Fourteen statements at most, whatever the size.
     """
-    # Sessions that are ahead are few, seats of all the years many: CROSS tells SQLite where to begin.
+    # Sessions that are ahead are few, seats of all the years many: CROSS tells SQLite where to begin. The instant
+    # stands in it, since it is asked with and without parameters.
     seated = f"""
         (SELECT n.*, s.lead_id, s.seat_id FROM content_session n CROSS JOIN standing s
           WHERE (n.starts_at > {to_micros(now)} OR n.before_at > {to_micros(now)}) AND s.content = n.content
-            AND s.session = n.name AND s.kind = 'registered' AND s.seat_id IS NOT NULL) AS s"""
+            AND s.session = n.name AND s.kind = 'registered' AND s.seat_id IS NOT NULL) AS seat"""
     lock_leads_of(connection, f"SELECT lead_id FROM {seated}")
     empty(connection, work_seat, work_session)
     stage(
@@ -86,12 +87,12 @@ def announce(
         connection,
         f"""
         INSERT INTO work_seat (lead_id, content, session, track, zone, seat_id, starts_at, before_at, sequence, news)
-        SELECT s.lead_id, s.content, s.name, l.track, {ZONE}, s.seat_id, s.starts_at, s.before_at, s.sequence,
-               CASE WHEN w.session IS NULL THEN NULL WHEN s.starts_at IS NULL THEN 'cancelled' ELSE 'moved' END
+        SELECT l.id, seat.content, seat.name, l.track, {ZONE}, seat.seat_id, seat.starts_at, seat.before_at, seat.sequence,
+               CASE WHEN w.session IS NULL THEN NULL WHEN seat.starts_at IS NULL THEN 'cancelled' ELSE 'moved' END
           FROM {seated}
-          JOIN lead l ON l.id = s.lead_id
-          JOIN content c ON c.name = s.content
-          LEFT JOIN work_session w ON w.content = s.content AND w.session = s.name""",
+          JOIN lead l ON l.id = seat.lead_id
+          JOIN content c ON c.name = seat.content
+          LEFT JOIN work_session w ON w.content = seat.content AND w.session = seat.name""",
         zone=definitions.company.zone,
     )  # fmt: skip
     if not seats:

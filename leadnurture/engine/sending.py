@@ -116,7 +116,7 @@ def _begin_waits(connection: Connection, now: datetime) -> None:
         connection,
         f"""
         UPDATE enrollment SET deadline_at = coalesce(m.wait_until, :now), due_at = coalesce(m.wait_until, :now)
-          {_which_wait_for_theirs(connection)}
+          {_still_at_its_step(connection)}
            AND m.status IN ('unknown', 'sent', 'deferred', 'delivered', 'bounced', 'complained')""",
         now=now,
     )
@@ -127,14 +127,14 @@ def _take_trouble(connection: Connection, now: datetime) -> None:
         connection,
         f"""
         UPDATE enrollment SET trouble = coalesce(w.why, m.status), due_at = :now
-          {_which_wait_for_theirs(connection)}
+          {_still_at_its_step(connection)}
            AND m.status IN ('failed', 'cancelled')""",
         now=now,
     )
 
 
-def _which_wait_for_theirs(connection: Connection) -> str:
-    """The enrollments that still stand at the step whose mail was settled, and have not begun to wait."""
+def _still_at_its_step(connection: Connection) -> str:
+    """The FROM and WHERE of enrollments that stand at the step whose mail `m` was settled, and have not begun to wait."""
     settled = "work_settle w JOIN message m ON m.id = w.message_id"
     return f"""
           FROM {settled}

@@ -89,6 +89,7 @@ def merely(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """A column that narrows or orders rows which are found by others: no index of it is used.
 
     SQLite knows no sizes and takes whatever an index finds by an equality for ten rows, all leads of a track too.
+    Of texts and numbers alone, not of instants.
     """
     return column + (0 if isinstance(column.type, Integer) else "")
 

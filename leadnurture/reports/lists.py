@@ -246,7 +246,7 @@ def _looked_up(connection: Connection, filters: Sequence[_Filter]) -> tuple[set[
 def _put_together(
     connection: Connection, few: set[int] | None, many: Sequence[_Filter], chosen: _List, limit: int
 ) -> Sequence[int]:
-    """The ids of a page. Reads of each word whoever has it, from the first lead to the last."""
+    """The ids of a page. For each word reads all who have it."""
     others = list(many)
     common = set(_looked_up_all(connection, others.pop(0))) if few is None else few
     while others and len(common) > FEW:

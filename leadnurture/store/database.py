@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, text
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -37,7 +36,6 @@ RETRIED: Final = frozenset({"40001", "40P01", "23503"})
 # What SQLite and PostgreSQL say when there is nothing to work with: no server, no file, no rights, no database.
 UNAVAILABLE: Final = ("connection", "unable to open database", "readonly database", "file is not a database")
 BUSY_MILLISECONDS: Final = 30_000
-POSTGRESQL: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own
 MOST_VALUES: Final = 32_766
 """So many values SQLite binds in one statement, unless it was built otherwise."""
 # How many rows an INSERT … SELECT touched is asked everywhere; SQLAlchemy forgets it unless told.
@@ -240,18 +238,20 @@ def stage(
 
     Not `executemany`: that one gives the interpreter lock away per row and waits for it. The keys of the first
     row name the columns; what is the same in every row is told once. Instants may be datetimes or microseconds.
-    `through` is an INSERT of ours that fills the table from the rows, which it knows as `told`, and from others.
+    `through` is an INSERT of ours that fills the table from the rows, which it knows as `told`, and from others; the
+    driver gets it as it is, so it has neither parameters nor percent signs.
     """
     if not rows:
         return
     cells = {name: _cells(table.c[name], rows) for name in rows[0]}
     first = next(iter(cells))
-    same = {
-        name: told[0] for name, told in cells.items() if name != first and told.count(told[0]) == len(rows)
-    }
-    own = {name: told for name, told in cells.items() if name not in same}
-    read = _from_values if connection.dialect.name == "sqlite" else _from_document
-    source, sent = read(table, own, same, list(cells))
+    same = {name: of[0] for name, of in cells.items() if name != first and of.count(of[0]) == len(rows)}
+    own = {name: of for name, of in cells.items() if name not in same}
+    if connection.dialect.name == "sqlite":
+        source, sent = _from_values(own, same, list(cells))
+    else:
+        types = {name: table.c[name].type.compile(connection.dialect) for name in cells}
+        source, sent = _from_document(own, same, types)
     names = ", ".join(f'"{name}"' for name in cells)
     filling = (
         f"WITH told ({names}) AS ({source}) {through}"
@@ -261,14 +261,15 @@ def stage(
     connection.exec_driver_sql(filling, sent)
 
 
-Told = tuple[str, tuple[object, ...]]
+Source = tuple[str, tuple[object, ...]]
 """A SELECT of the rows, and what it is sent with."""
 
 
-def _from_values(
-    _: Table, own: Mapping[str, list[object]], same: Mapping[str, object], names: list[str]
-) -> Told:
-    """Rows as SQLite reads them fast: five times as fast as a document, which it parses anew for every value."""
+def _from_values(own: Mapping[str, list[object]], same: Mapping[str, object], names: list[str]) -> Source:
+    """Rows as SQLite reads them fast, five times as fast as a document, which it parses anew for every value.
+
+    Only more values than it binds come as a document.
+    """
     rows = list(zip(*own.values(), strict=True))
     sent: tuple[object, ...] = tuple(chain.from_iterable(rows))
     row = f"({', '.join('?' * len(own))})"
@@ -281,12 +282,11 @@ def _from_values(
 
 
 def _from_document(
-    table: Table, own: Mapping[str, list[object]], same: Mapping[str, object], names: list[str]
-) -> Told:
+    own: Mapping[str, list[object]], same: Mapping[str, object], types: Mapping[str, str]
+) -> Source:
     """Rows as PostgreSQL reads them fast."""
-    types = {name: table.c[name].type.compile(POSTGRESQL) for name in names}
     typed = ", ".join(f'"{name}" {types[name]}' for name in own)
-    shown = ", ".join(f"CAST(%s AS {types[name]})" if name in same else f'"{name}"' for name in names)
+    shown = ", ".join(f"CAST(%s AS {types[name]})" if name in same else f'"{name}"' for name in types)
     document = json.dumps([dict(zip(own, row, strict=True)) for row in zip(*own.values(), strict=True)])
     source = f"SELECT {shown} FROM json_to_recordset(CAST(%s AS json)) AS staged({typed})"
     return source, (*same.values(), document)

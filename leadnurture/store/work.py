@@ -30,7 +30,7 @@ FEW: Final = 500
 
 
 def _work_table(name: str, *columns: Column[object] | Index) -> Table:
-    # Each row is written anew: with room beside it PostgreSQL leaves the index alone.
+    # Most rows are written anew once: with room for that on its page PostgreSQL leaves their index entries alone.
     return Table(name, work_metadata, *columns, prefixes=["TEMPORARY"], postgresql_with={"fillfactor": 45})
 
 

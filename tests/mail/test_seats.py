@@ -12,12 +12,14 @@ from leadnurture.domain.timing import Duration
 from leadnurture.engine import (
     LeadInput,
     NewReaction,
+    current_definitions,
     import_leads,
     look,
     merge_leads,
     record_reactions,
     undo_merge,
 )
+from leadnurture.engine.seats import announce
 from leadnurture.mail import Accepted, recover, show
 from leadnurture.mail.delivery import LEASE, Delivery, mail_of
 from leadnurture.mail.showing import invite_of
@@ -25,6 +27,7 @@ from tests.mail.providers import Kept
 from tests.mail.scene import LINKS, MACHINE, NOW, Scene
 from tests.mail.seats import DAY, HOUR, STARTS, Seats, before, entries, entry, subjects
 from tests.mail.statements import counted
+from tests.plans import Plans
 
 STARTS_AT = datetime(2027, 1, 19, 9, tzinfo=UTC)
 MOVED = datetime(2027, 1, 26, 15)  # noqa: DTZ001 - local, as in a file
@@ -422,6 +425,18 @@ def test_both_entries_of_leads_who_became_one_are_moved_and_cancelled(seats: Sea
         (mail,) = seats.sent()
         found += [(each.uid, each.method, each.sequence) for each in entries(mail)]
     assert found == [(mine, "REQUEST", 1), (his, "REQUEST", 1), (mine, "CANCEL", 2), (his, "CANCEL", 2)]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_change_is_told_without_going_through_the_seats_of_all_years(seats: Seats) -> None:
+    seats.tell(seats.scene.lead(1), "registered")
+    plans = Plans()
+    for date in (MOVED, None):
+        seats.apply(date)
+        with plans.watched(seats.database.engine), seats.database.write() as connection:
+            announce(connection, current_definitions(connection), [("talk", "january")], NOW)
+    assert len(plans.seen) > 5
+    assert plans.told() == []
 
 
 def test_entries_are_moved_and_cancelled_of_leads_who_are_two_again(seats: Seats) -> None:

@@ -87,7 +87,7 @@ MOST_OF_COMMON: Final = {True: 12_000, False: 80_000}
 """Where indexes are read for a word from end to end: some instructions an entry."""
 MOST_STATEMENTS: Final = 11
 READ: Final = ("lead", "lead_word", "account_word", "enrollment")
-"""What grows with the leads, and is never read from end to end."""
+"""What grows with the leads, and is not read from end to end for a few."""
 
 
 def fill(database: Database, count: int) -> None:
@@ -187,7 +187,8 @@ def test_a_search_costs_the_same_among_two_hundred_thousand(database: Database) 
             for statement, values in told:
                 # Of a word that half of all have PostgreSQL may as well read all: its numbers are a sample.
                 whole = whole_tables(connection, statement, values)
-                assert whole <= ({"lead"} if name in COMMON else set()), f"{name}: {statement}"
+                may_be = {"lead"} if name in COMMON and not database.is_sqlite else set()
+                assert whole <= may_be, f"{name}: {statement}"
             assert found == plainly(connection, filters), name
         most = MOST_OF_COMMON if name in COMMON else MOST
         assert work_of(database, told) <= most[database.is_sqlite], name

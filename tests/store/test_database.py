@@ -21,7 +21,7 @@ from leadnurture.store import Database, open_database, stage
 from leadnurture.store.database import ATTEMPTS, MOST_VALUES
 from leadnurture.store.instants import DAY, Instant, day_number, day_of, from_micros, to_micros
 from leadnurture.store.tables import Account, Clock
-from leadnurture.store.work import empty, work_lead, work_said, work_settle
+from leadnurture.store.work import empty, work_lead, work_reaction, work_said, work_settle
 
 clock: Final[Table] = Clock.__table__
 accounts: Final[Table] = Account.__table__
@@ -202,6 +202,28 @@ def test_numbers_and_flags_are_staged_as_such(database: Database, more: int) -> 
         assert connection.execute(
             select(work_lead.c.lead_id).where(work_lead.c.is_switched)
         ).scalars().all() == [1]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_what_is_the_same_in_every_row_is_staged_in_every_row(database: Database, rows: int) -> None:
+    row: dict[str, object] = {"position": None, "kind": "50 % ?", "at": NOW, "is_wish": True, "agent": None}
+    with database.write() as connection:
+        empty(connection, work_reaction)
+        stage(connection, work_reaction, [row] * rows)
+        found = connection.execute(select(*(work_reaction.c[name] for name in row)))
+        assert [dict(one) for one in found.mappings()] == [row] * rows
+
+
+def test_rows_are_staged_through_what_completes_them(database: Database) -> None:
+    rows: list[dict[str, object]] = [{"position": place, "kind": "opened", "key": None} for place in range(3)]
+    double = """
+        INSERT INTO work_reaction (position, kind, key)
+        SELECT position * 2, kind, coalesce(key, 'none') FROM told"""
+    with database.write() as connection:
+        empty(connection, work_reaction)
+        stage(connection, work_reaction, rows, double)
+        found = connection.execute(text("SELECT position, kind, key FROM work_reaction ORDER BY position"))
+        assert [tuple(row) for row in found] == [(place, "opened", "none") for place in (0, 2, 4)]
 
 
 def test_nothing_is_staged_from_nothing(database: Database) -> None:

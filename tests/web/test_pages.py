@@ -6,7 +6,7 @@ from leadnurture.engine import judge
 from leadnurture.web import create_app
 from tests.plans import Plans
 from tests.web.client import Client
-from tests.web.conftest import NOW, Desk, SignIn, World
+from tests.web.conftest import NOW, Desk, SignIn, World, add
 
 PAGES = [
     "/",
@@ -212,8 +212,13 @@ def test_what_waits_for_people_is_found_without_going_through_all(
     world: World, client: Client, path: str
 ) -> None:
     world.write_back("ingrid", "Call me")
+    world.ask_one_of_us("sverre")
+    with world.desk.database.write() as connection:
+        almost = {"lead_id": world.leads["mallory"], "missing": "role", "since_at": NOW, "is_told": True}
+        add(connection, "almost_qualified", **almost)
     plans = Plans()
     with plans.watched(world.desk.database.engine):
         for track in ("", "?track=prospects", "?track=clients"):
             assert client.get(at(world, path) + track).status_code == 200
+    assert len(plans.seen) > 3
     assert plans.told() == []
