@@ -103,11 +103,12 @@ NOTE_WAYS_BACK: Final = (
               e.session_content, e.deadline_at
          FROM enrollment e JOIN reaction r ON r.lead_id = e.lead_id WHERE e.status = 'active' AND e.step = 'first'""",
 )
+# `+ 0`: else PostgreSQL looks for the greatest by going through all reactions backwards.
 MOVE: Final = (
     """INSERT INTO transition (enrollment_id, lead_id, at, from_step, to_step, visit, status, rule)
        SELECT id, lead_id, :now, step, :target, 1, 'active', :rule FROM enrollment WHERE status = 'active' AND step = 'first' AND :chosen""",
     """UPDATE enrollment SET step = :target, visit = 1, arrived_at = :now, acted = FALSE, deadline_at = NULL, due_at = :now,
-              seen_reaction_id = coalesce((SELECT max(r.id) FROM reaction r WHERE r.lead_id = enrollment.lead_id), 0)
+              seen_reaction_id = coalesce((SELECT max(r.id + 0) FROM reaction r WHERE r.lead_id = enrollment.lead_id), 0)
         WHERE status = 'active' AND step = 'first' AND :chosen""",
 )
 FINISH: Final = (
