@@ -54,7 +54,7 @@ from leadnurture.engine.reactions import NewReaction, Recorded, record_in, recor
 from leadnurture.engine.replies import SORTINGS, NewReply, Sorted, Sorting, keep_reply, sort_reply
 from leadnurture.engine.rescoring import Comparison, Crossing, Rescored, compare_agreements, rescore
 from leadnurture.engine.sending import Settled, settle_by_hand, settle_messages
-from leadnurture.engine.sql import few, lock_leads, merely, wake_leads
+from leadnurture.engine.sql import among, few, lock_leads, merely, wake_leads
 from leadnurture.engine.told_leads import LeadInput
 from leadnurture.engine.vacancy import Obstacle, obstacle_of
 from leadnurture.engine.wave import StepDone, WaveBegun, begin_wave, finish_wave, next_due, run_step
@@ -99,6 +99,7 @@ __all__ = [
     "about_unwanted",
     "add_note",
     "addresses_of",
+    "among",
     "answer",
     "apply_definitions",
     "asked_by_mail",

@@ -65,6 +65,21 @@ def _bytewise(element: bytewise, compiler: SQLCompiler, **options: Any) -> str: 
     return text_ if compiler.dialect.name == "sqlite" else f'({text_}) COLLATE "C"'
 
 
+class among(GenericFunction[Any]):  # noqa: N801 - as above
+    """Whether a column is one of a scalar sub-select's values, however many rows PostgreSQL believes that to find: it
+    looks an array up by an index, as in `few`.
+    """
+
+    name = "among"
+    inherit_cache = True
+
+
+@compiles(among)
+def _among(element: among, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
+    column, rows = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} IN {rows}" if compiler.dialect.name == "sqlite" else f"{column} = ANY (ARRAY{rows})"
+
+
 def some(*criteria: ColumnElement[Any], of: Sequence[FromClause]) -> ColumnElement[bool]:
     """Whether rows of these tables meet the criteria; every other table that they name belongs to the
     statement around it.

@@ -22,6 +22,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from leadnurture import engine
 from leadnurture.domain.vocabulary import STAGES, Stage, Track
 from leadnurture.domain.words import end_of, prefixes_of
 from leadnurture.profile.evidence import name_of
@@ -190,11 +191,15 @@ def _with_word(prefix: str) -> _Filter:
     his = WORD.c.word >= prefix, WORD.c.word < end_of(prefix)
     its = ACCOUNT_WORD.c.word >= prefix, ACCOUNT_WORD.c.word < end_of(prefix)
     of_people = select(LEAD.c.id).join(ACCOUNT_WORD, ACCOUNT_WORD.c.account_id == LEAD.c.account_id)
+    with_it = select(ACCOUNT_WORD.c.account_id).where(*its).scalar_subquery()
 
     def ids(most: int | None) -> Select[Any]:
-        first = of_people.where(*its)
-        if most is not None:  # lest PostgreSQL begin with the leads
-            first = first.order_by(ACCOUNT_WORD.c.word)
+        # Lest PostgreSQL begin with the leads.
+        first = (
+            select(LEAD.c.id).where(engine.among(LEAD.c.account_id, with_it))
+            if most is None
+            else of_people.where(*its).order_by(ACCOUNT_WORD.c.word)
+        )
         either = (select(WORD.c.lead_id.label("id")).where(*his), first)
         return select(union_all(*(select(one.limit(most).subquery().c.id) for one in either)).subquery())
 
@@ -246,7 +251,7 @@ def _looked_up(connection: Connection, filters: Sequence[_Filter]) -> tuple[set[
 def _put_together(
     connection: Connection, few: set[int] | None, many: Sequence[_Filter], chosen: _List, limit: int
 ) -> Sequence[int]:
-    """The ids of a page. For each word reads all who have it."""
+    """The ids of a page. Reads indexes alone, of each word from the first lead who has it to the last."""
     others = list(many)
     common = set(_looked_up_all(connection, others.pop(0))) if few is None else few
     while others and len(common) > FEW:
